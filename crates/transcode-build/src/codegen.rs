@@ -16,7 +16,7 @@ use names::Scope;
 ///
 /// # Errors
 /// When the code made does not parse.
-pub fn package(api: &Api, package: &str) -> Result<String, Error> {
+pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
     let scope = Scope { api, package };
     let mut code = TokenStream::new();
     for found in api.enums.values().filter(|found| found.package == package) {
@@ -64,7 +64,10 @@ impl Scope<'_> {
     fn value_kind(&self, ty: &Type) -> TokenStream {
         match ty {
             Type::Scalar(scalar) | Type::Wrapper(scalar) => scalar_kind(*scalar),
-            Type::Decimal => quote!(::transcode::json::kind::Decimal),
+            Type::Decimal(decimal) => {
+                let places = u32::try_from(decimal.fraction_digits).unwrap_or_default();
+                quote!(::transcode::json::kind::Decimal<#places>)
+            }
             Type::Enum(name) => {
                 let path = self.enumeration(name);
                 quote!(::transcode::json::kind::Enum<#path>)
@@ -118,6 +121,6 @@ fn scalar_kind(scalar: Scalar) -> TokenStream {
 }
 
 /// The module of a part of a package's name.
-pub fn module_name(part: &str) -> String {
+pub(crate) fn module_name(part: &str) -> String {
     names::snake(part).to_string()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::options::{EnumValueOptions, FieldRules, FileOptions, MethodOptions, ServiceOptions};
+use crate::options::{Decimal, EnumValueOptions, FieldRules, FileOptions, MethodOptions, ServiceOptions};
 use crate::template::Template;
 
 /// A contract.
@@ -157,6 +157,8 @@ pub struct Field {
     pub rules: FieldRules,
     /// What a violation of the pattern says.
     pub message: String,
+    /// Whether its strings hold no U+0000.
+    pub no_null_characters: bool,
     /// Example, as JSON or a bare word.
     pub example: String,
     /// `google.api.FieldBehavior`.
@@ -203,7 +205,7 @@ pub enum Type {
     /// A scalar.
     Scalar(Scalar),
     /// A decimal in a string.
-    Decimal,
+    Decimal(Decimal),
     /// An enum, by full name.
     Enum(String),
     /// A message of the contract, by full name.
@@ -262,7 +264,7 @@ impl Type {
     /// Whether a path or a query can hold it.
     pub fn is_text(&self) -> bool {
         match self {
-            Self::Scalar(_) | Self::Decimal | Self::Enum(_) | Self::Wrapper(_) => true,
+            Self::Scalar(_) | Self::Decimal(_) | Self::Enum(_) | Self::Wrapper(_) => true,
             Self::Message(_) => false,
             Self::WellKnown(kind) => {
                 matches!(
@@ -293,6 +295,11 @@ impl Enum {
         self.values
             .iter()
             .any(|value| !value.options.grpc_codes.is_empty())
+    }
+
+    /// Whether the contract gives its values names in JSON, by which alone it is then read.
+    pub fn has_json_names(&self) -> bool {
+        self.values.iter().any(|value| !value.options.json_name.is_empty())
     }
 
     /// The values a caller may send: all but the zero value that stands for nothing said.

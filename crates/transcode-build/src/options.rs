@@ -79,12 +79,23 @@ pub struct ServiceOptions {
 /// `transcode.v1.FieldOptions`.
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
 pub struct FieldOptions {
-    #[prost(bool, tag = "1")]
-    pub decimal: bool,
+    #[prost(message, optional, tag = "1")]
+    pub decimal: Option<Decimal>,
     #[prost(string, tag = "2")]
     pub example: String,
     #[prost(string, tag = "3")]
     pub message: String,
+    #[prost(bool, tag = "4")]
+    pub no_null_characters: bool,
+}
+
+/// `transcode.v1.Decimal`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Decimal {
+    #[prost(int32, tag = "1")]
+    pub integer_digits: i32,
+    #[prost(int32, tag = "2")]
+    pub fraction_digits: i32,
 }
 
 /// `transcode.v1.EnumValueOptions`.
@@ -322,7 +333,5 @@ pub fn field_behavior(pool: &DescriptorPool, options: &DynamicMessage) -> Vec<i3
 pub const BEHAVIOR_REQUIRED: i32 = 2;
 /// `OUTPUT_ONLY`.
 pub const BEHAVIOR_OUTPUT_ONLY: i32 = 3;
-/// `INPUT_ONLY`.
-pub const BEHAVIOR_INPUT_ONLY: i32 = 4;
 /// `IMMUTABLE`.
 pub const BEHAVIOR_IMMUTABLE: i32 = 5;

@@ -35,6 +35,9 @@ pub trait Enum {
     /// The names a caller may send, for messages.
     const NAMES: &'static [&'static str];
 
+    /// Whether numbers and the names in the proto are refused, since the contract has names of its own for JSON.
+    const BY_NAME_ONLY: bool;
+
     /// The number of a name, be it the one in JSON or the one in the proto.
     fn number(name: &str) -> Option<i32>;
 

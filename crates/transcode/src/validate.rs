@@ -49,6 +49,33 @@ pub fn length_between(text: &str, min: usize, max: usize) -> bool {
     (min..=max).contains(&length)
 }
 
+/// Whether a string is a decimal of at least 0 with at most so many digits before and after the point.
+pub fn is_decimal(text: &str, integer_digits: usize, fraction_digits: usize) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str, max| (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole, integer_digits) && digits(fraction, fraction_digits.max(1))
+}
+
+/// Whether a string holds U+0000.
+pub fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+/// Whether a string in an object, at any depth and keys among them, holds U+0000.
+pub fn object_has_nul(object: &prost_types::Struct) -> bool {
+    object.fields.iter().any(|(name, value)| has_nul(name) || value_has_nul(value))
+}
+
+fn value_has_nul(value: &prost_types::Value) -> bool {
+    use prost_types::value::Kind;
+    match &value.kind {
+        Some(Kind::StringValue(text)) => has_nul(text),
+        Some(Kind::StructValue(object)) => object_has_nul(object),
+        Some(Kind::ListValue(list)) => list.values.iter().any(value_has_nul),
+        _ => false,
+    }
+}
+
 /// Checks an update mask and drops the violations of fields that it leaves alone: an update is judged by what it changes.
 ///
 /// `resource` is the JSON name of the field that holds the new values.

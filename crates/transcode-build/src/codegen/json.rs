@@ -9,9 +9,12 @@ use crate::ir::{Enum, Field, Message, Shape, Type};
 pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
     let path = scope.enumeration(&crate::ir::qualified(&found.package, &found.path.join(".")));
     let names = found.callable().map(|value| &value.json_name);
+    let strict = found.has_json_names();
     let mut known: Vec<&str> = Vec::new();
-    let to_number = found.values.iter().map(|value| {
+    let readable: Vec<_> = if strict { found.callable().collect() } else { found.values.iter().collect() };
+    let to_number = readable.into_iter().map(|value| {
         let mut spellings = vec![value.json_name.as_str(), value.name.as_str()];
+        spellings.truncate(if strict { 1 } else { 2 });
         spellings.dedup();
         spellings.retain(|name| !known.contains(name));
         known.extend(&spellings);
@@ -36,6 +39,7 @@ pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
     quote! {
         impl ::transcode::json::Enum for #path {
             const NAMES: &'static [&'static str] = &[#(#names),*];
+            const BY_NAME_ONLY: bool = #strict;
 
             fn number(name: &str) -> Option<i32> {
                 match name {

@@ -116,7 +116,7 @@ fn value_rules(ty: &Type, rules: Option<&FieldRules>) -> Result<(), String> {
             }
             matches!(
                 ty,
-                Type::Scalar(Scalar::String) | Type::Wrapper(Scalar::String) | Type::Decimal
+                Type::Scalar(Scalar::String) | Type::Wrapper(Scalar::String)
             )
         }
         TypeRules::Bytes(_) => matches!(

@@ -1,10 +1,12 @@
 //! The ways a value can look in JSON.
 
+mod decimal;
 mod scalar;
 mod structured;
 mod wkt;
 
-pub use scalar::{Bool, Bytes, Decimal, Double, Enum, Float, Int32, Int64, Str, UInt32, UInt64};
+pub use decimal::Decimal;
+pub use scalar::{Bool, Bytes, Double, Enum, Float, Int32, Int64, Str, UInt32, UInt64};
 pub use structured::{Map, MapKey, Message, Repeated};
 pub(crate) use wkt::camel_case;
 pub use wkt::{Duration, Empty, FieldMask, ListValue, NullValue, Struct, Timestamp, Value};

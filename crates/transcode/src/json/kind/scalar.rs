@@ -9,7 +9,6 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
-use serde_json::value::RawValue;
 
 use super::super::number::{integer, is_json_number};
 use super::super::{Context, Enum as EnumNames};
@@ -412,11 +411,14 @@ impl<E: EnumNames> Scalar for Enum<E> {
     }
 
     fn from_integer(value: i128) -> Result<i32, Expected> {
-        i32::try_from(value).map_err(|_| Self::expected())
+        match i32::try_from(value) {
+            Ok(number) if !E::BY_NAME_ONLY => Ok(number),
+            _ => Err(Self::expected()),
+        }
     }
 
     fn from_f64(value: f64) -> Result<i32, Expected> {
-        Int32::from_f64(value).map_err(|_| Self::expected())
+        Self::from_integer(Int32::from_f64(value).map_err(|_| Self::expected())?.into())
     }
 }
 
@@ -440,133 +442,13 @@ impl<E: EnumNames> Kind for Enum<E> {
 
 impl<E: EnumNames> TextKind for Enum<E> {
     fn parse(text: &str) -> Result<i32, Expected> {
-        Self::from_str(text).or_else(|expected| text.parse().map_err(|_| expected))
-    }
-}
-
-/// A string field that holds a decimal: a JSON number with exactly its digits.
-///
-/// Reads a number or a string. Works with `serde_json` only, whose raw values are the one way past a float.
-pub struct Decimal;
-
-const DECIMAL: Expected = Cow::Borrowed("Must be a decimal number");
-
-/// Digits a decimal may have, more than any database's numeric of a sane scale; an exponent could ask for gigabytes.
-const MAX_DECIMAL_DIGITS: usize = 64;
-
-impl Decimal {
-    /// Plain notation of a JSON number: `1.5e3` is `1500`.
-    fn plain(text: &str) -> Result<String, Expected> {
-        if !is_json_number(text) || text.len() > MAX_DECIMAL_DIGITS {
-            return Err(DECIMAL);
-        }
-        let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
-            return Ok(text.to_owned());
-        };
-        let (sign, mantissa) = mantissa
-            .strip_prefix('-')
-            .map_or(("", mantissa), |rest| ("-", rest));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let exponent: i64 = exponent.parse().map_err(|_| DECIMAL)?;
-        let digits = format!("{whole}{fraction}");
-        let point = i64::try_from(whole.len())
-            .map_err(|_| DECIMAL)?
-            .checked_add(exponent)
-            .ok_or(DECIMAL)?;
-        let limit = i64::try_from(MAX_DECIMAL_DIGITS).map_err(|_| DECIMAL)?;
-        if !(-limit..=limit).contains(&point) {
-            return Err(DECIMAL);
-        }
-        let plain = match usize::try_from(point) {
-            Ok(0) | Err(_) => format!(
-                "0.{}{digits}",
-                "0".repeat(usize::try_from(-point).map_err(|_| DECIMAL)?)
-            ),
-            Ok(point) if point >= digits.len() => {
-                format!("{digits}{}", "0".repeat(point - digits.len()))
-            }
-            Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
-        };
-        let whole = plain.split('.').next().unwrap_or_default();
-        let zeros = whole.len() - whole.trim_start_matches('0').len();
-        Ok(format!("{sign}{}", &plain[zeros.min(whole.len() - 1)..]))
-    }
-}
-
-impl Kind for Decimal {
-    type Value = String;
-
-    fn decode<'de, D: Deserializer<'de>>(
-        d: D,
-        context: &mut Context,
-    ) -> Result<Decoded<String>, D::Error> {
-        let raw = <Box<RawValue> as serde::Deserialize>::deserialize(d)?;
-        let raw = raw.get();
-        if raw == "null" {
-            return Ok(Decoded::Null);
-        }
-        let text = if raw.starts_with('"') {
-            serde_json::from_str::<Cow<'_, str>>(raw).map_err(serde::de::Error::custom)?
-        } else {
-            Cow::Borrowed(raw)
-        };
-        Ok(match Self::plain(&text) {
-            Ok(plain) => Decoded::Value(plain),
-            Err(expected) => {
-                context.violations.add(expected);
-                Decoded::Invalid
-            }
-        })
-    }
-
-    fn encode<S: Serializer>(value: &String, serializer: S) -> Result<S::Ok, S::Error> {
-        // A string that is no number, which only a handler could have put there, stays a string.
-        if is_json_number(value) {
-            let raw: &RawValue = serde_json::from_str(value).map_err(serde::ser::Error::custom)?;
-            serde::Serialize::serialize(raw, serializer)
-        } else {
-            serializer.serialize_str(value)
-        }
-    }
-}
-
-impl TextKind for Decimal {
-    fn parse(text: &str) -> Result<String, Expected> {
-        Self::plain(text)
+        Self::from_str(text).or_else(|expected| Self::from_integer(text.parse::<i32>().map_err(|_| expected)?.into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decimals_keep_their_digits() {
-        for (text, plain) in [
-            ("1299.99", "1299.99"),
-            ("0", "0"),
-            ("123456789012345.6789", "123456789012345.6789"),
-            ("1e3", "1000"),
-            ("1.5e3", "1500"),
-            ("1.2345e2", "123.45"),
-            ("12e-3", "0.012"),
-            ("-0.5e1", "-5"),
-            ("0e5", "0"),
-        ] {
-            assert_eq!(Decimal::plain(text).as_deref(), Ok(plain), "{text}");
-        }
-        for text in [
-            "",
-            "abc",
-            "1e999999999",
-            "NaN",
-            "1.",
-            "+1",
-            "1e-999999999999999999999",
-        ] {
-            assert!(Decimal::plain(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn both_alphabets_of_base64() {
