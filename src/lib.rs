@@ -1,1 +1,4 @@
-//! lib
+//! The catalog service: its domain, its store and how it is served.
+
+pub mod domain;
+pub mod system;
