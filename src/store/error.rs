@@ -51,7 +51,13 @@ mod tests {
         for code in ["23505", "23514", "22001", "42P01", "XX000"] {
             assert!(!is_passing(code), "{code}");
         }
-        assert!(matches!(from_sqlx(sqlx::Error::PoolTimedOut), Error::Unavailable(_)));
-        assert!(matches!(from_sqlx(sqlx::Error::RowNotFound), Error::Internal(_)));
+        assert!(matches!(
+            from_sqlx(sqlx::Error::PoolTimedOut),
+            Error::Unavailable(_)
+        ));
+        assert!(matches!(
+            from_sqlx(sqlx::Error::RowNotFound),
+            Error::Internal(_)
+        ));
     }
 }

@@ -29,10 +29,15 @@ impl Default for PoolSettings {
 /// A pool for the database of `url`. Connects when a connection is first asked for, so it fails
 /// only when the URL is wrong; the error may quote the URL and with it a password.
 pub fn pool(url: &str, settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("catalog-service").options([
-        ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
-        ("timezone", "UTC".to_owned()),
-    ]);
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("catalog-service")
+        .options([
+            (
+                "statement_timeout",
+                settings.statement_timeout.as_millis().to_string(),
+            ),
+            ("timezone", "UTC".to_owned()),
+        ]);
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)

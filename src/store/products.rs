@@ -69,7 +69,9 @@ fn optional<V, T, M: std::fmt::Display>(
     stored: Option<V>,
     parse: impl FnOnce(V) -> std::result::Result<T, M>,
 ) -> Result<Option<T>> {
-    stored.map(|stored| value(column, parse(stored))).transpose()
+    stored
+        .map(|stored| value(column, parse(stored)))
+        .transpose()
 }
 
 fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Money>> {
@@ -79,7 +81,10 @@ fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Mon
             currency: value("currency", Currency::parse(currency))?,
         })),
         (None, None) => Ok(None),
-        _ => Err(corrupt("price_amount", "price without currency, or the reverse")),
+        _ => Err(corrupt(
+            "price_amount",
+            "price without currency, or the reverse",
+        )),
     }
 }
 
@@ -202,7 +207,10 @@ impl ProductStore for PgProducts {
                 warehouse
             ),
         };
-        let items = rows.into_iter().map(SummaryRow::into_summary).collect::<Result<_>>()?;
+        let items = rows
+            .into_iter()
+            .map(SummaryRow::into_summary)
+            .collect::<Result<_>>()?;
         Ok(Page { items, total })
     }
 
@@ -264,7 +272,10 @@ impl ProductStore for PgProducts {
             return Ok(None);
         };
         let Some(after) = change(&before)? else {
-            return Ok(Some(Change { after: before.clone(), before }));
+            return Ok(Some(Change {
+                after: before.clone(),
+                before,
+            }));
         };
         let written = sqlx::query!(
             "UPDATE products
@@ -310,5 +321,7 @@ fn one_row(rows: u64) -> Result<()> {
     if rows == 1 {
         return Ok(());
     }
-    Err(Error::Internal(format!("a write of one product touched {rows} rows").into()))
+    Err(Error::Internal(
+        format!("a write of one product touched {rows} rows").into(),
+    ))
 }

@@ -4,7 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const FOREIGN: [&str; 10] = [
-    "transport", "service", "store", "cache", "pb", "tonic", "axum", "sqlx", "redis", "prost",
+    "transport",
+    "service",
+    "store",
+    "cache",
+    "pb",
+    "tonic",
+    "axum",
+    "sqlx",
+    "redis",
+    "prost",
 ];
 
 fn sources(path: &Path, found: &mut Vec<PathBuf>) {
@@ -20,11 +29,10 @@ fn sources(path: &Path, found: &mut Vec<PathBuf>) {
 
 /// The foreign modules and crates that the code names in a path or in a `use`.
 fn foreign(code: &str) -> Vec<&'static str> {
-    let code: String =
-        code.lines().map(|line| line.split("//").next().unwrap_or_default()).fold(
-            String::new(),
-            |code, line| code + line + "\n",
-        );
+    let code: String = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .fold(String::new(), |code, line| code + line + "\n");
     let mut names = Vec::new();
     let separator = |c: char| !c.is_alphanumeric() && c != '_' && c != ':';
     for path in code.split(separator).filter(|word| word.contains("::")) {
@@ -35,7 +43,10 @@ fn foreign(code: &str) -> Vec<&'static str> {
             names.extend(tree.split(|c: char| !c.is_alphanumeric() && c != '_'));
         }
     }
-    FOREIGN.into_iter().filter(|foreign| names.contains(foreign)).collect()
+    FOREIGN
+        .into_iter()
+        .filter(|foreign| names.contains(foreign))
+        .collect()
 }
 
 #[test]
@@ -52,7 +63,10 @@ fn the_domain_knows_neither_transport_nor_store() {
 
 #[test]
 fn foreign_names_are_seen() {
-    assert_eq!(foreign("use crate::{domain, store::PgProducts};"), ["store"]);
+    assert_eq!(
+        foreign("use crate::{domain, store::PgProducts};"),
+        ["store"]
+    );
     assert_eq!(foreign("fn f() -> tonic::Status {}"), ["tonic"]);
     assert_eq!(foreign("let store = 1; // sqlx::query"), Vec::<&str>::new());
 }

@@ -26,14 +26,18 @@ async fn open() -> (Database, PgPool, Products) {
     files.sort();
     for file in files {
         let sql = std::fs::read_to_string(file).expect("a migration");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.expect("migrated");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&pool)
+            .await
+            .expect("migrated");
     }
     let catalog = Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment);
     (database, pool, catalog)
 }
 
 fn new(sku: &str) -> NewProduct {
-    let Value::Object(map) = json!({"größe": 1.5, "n": 1e18, "l": [1, null, {"🙂": "ß"}]}) else {
+    let Value::Object(map) = json!({"größe": 1.5, "n": 1e18, "l": [1, null, {"🙂": "ß"}]})
+    else {
         unreachable!()
     };
     NewProduct {
@@ -50,27 +54,56 @@ fn new(sku: &str) -> NewProduct {
 }
 
 fn price(amount: &str) -> Money {
-    Money { amount: Amount::parse(amount).unwrap(), currency: Currency::parse("USD").unwrap() }
+    Money {
+        amount: Amount::parse(amount).unwrap(),
+        currency: Currency::parse("USD").unwrap(),
+    }
 }
 
 #[tokio::test]
 async fn what_is_written_is_read() {
     let (_database, _pool, catalog) = open().await;
-    for (sku, amount) in [("A", "999999999999999.9999"), ("B", "0"), ("C", "0.0001"), ("D", "10.50")] {
-        let made = catalog.create(NewProduct { price: Some(price(amount)), ..new(sku) }).await.unwrap();
+    for (sku, amount) in [
+        ("A", "999999999999999.9999"),
+        ("B", "0"),
+        ("C", "0.0001"),
+        ("D", "10.50"),
+    ] {
+        let made = catalog
+            .create(NewProduct {
+                price: Some(price(amount)),
+                ..new(sku)
+            })
+            .await
+            .unwrap();
         for key in [ProductKey::Id(made.id), ProductKey::Sku(made.sku.clone())] {
             assert_eq!(catalog.get(&key).await.unwrap(), made);
         }
-        let patch = ProductPatch { attributes: Some(made.attributes.clone()), ..Default::default() };
+        let patch = ProductPatch {
+            attributes: Some(made.attributes.clone()),
+            ..Default::default()
+        };
         assert_eq!(catalog.update(made.id, patch).await.unwrap().version, 1);
     }
     let cleared = ProductPatch {
-        description: Some(None), category: Some(None), brand: Some(None), attributes: Some(None),
-        price: Some(None), warehouse: Some(None), ..Default::default()
+        description: Some(None),
+        category: Some(None),
+        brand: Some(None),
+        attributes: Some(None),
+        price: Some(None),
+        warehouse: Some(None),
+        ..Default::default()
     };
-    let id = catalog.get(&ProductKey::Sku(Sku::parse("A").unwrap())).await.unwrap().id;
+    let id = catalog
+        .get(&ProductKey::Sku(Sku::parse("A").unwrap()))
+        .await
+        .unwrap()
+        .id;
     let after = catalog.update(id, cleared).await.unwrap();
-    assert_eq!((after.version, &after.price, &after.attributes), (2, &None, &None));
+    assert_eq!(
+        (after.version, &after.price, &after.attributes),
+        (2, &None, &None)
+    );
     assert_eq!(catalog.get(&ProductKey::Id(id)).await.unwrap(), after);
 }
 
@@ -79,10 +112,19 @@ async fn a_sku_is_unique_until_its_product_is_deleted() {
     let (_database, _pool, catalog) = open().await;
     let first = catalog.create(new("A")).await.unwrap();
     let again = catalog.create(new("A")).await;
-    assert!(matches!(again, Err(Error::AlreadyExists { field: "sku" })), "{again:?}");
+    assert!(
+        matches!(again, Err(Error::AlreadyExists { field: "sku" })),
+        "{again:?}"
+    );
     catalog.delete(first.id).await.unwrap();
-    assert!(matches!(catalog.delete(first.id).await, Err(Error::NotFound { .. })));
-    assert!(matches!(catalog.get(&ProductKey::Id(first.id)).await, Err(Error::NotFound { .. })));
+    assert!(matches!(
+        catalog.delete(first.id).await,
+        Err(Error::NotFound { .. })
+    ));
+    assert!(matches!(
+        catalog.get(&ProductKey::Id(first.id)).await,
+        Err(Error::NotFound { .. })
+    ));
     let change = catalog.update(first.id, ProductPatch::default()).await;
     assert!(matches!(change, Err(Error::NotFound { .. })));
     catalog.create(new("A")).await.unwrap();
@@ -97,7 +139,8 @@ async fn concurrent_updates_are_all_kept() {
         .map(|n| {
             let catalog = Arc::clone(&catalog);
             let patch = ProductPatch {
-                price: Some(Some(price(&n.to_string()))), ..Default::default()
+                price: Some(Some(price(&n.to_string()))),
+                ..Default::default()
             };
             tokio::spawn(async move { catalog.update(id, patch).await.unwrap().version })
         })
@@ -115,7 +158,13 @@ async fn lists_are_filtered_and_paged() {
     let (_database, _pool, catalog) = open().await;
     for n in 0..5 {
         let category = Some(Category::parse(if n % 2 == 0 { "even" } else { "odd" }).unwrap());
-        catalog.create(NewProduct { category, ..new(&format!("P{n}")) }).await.unwrap();
+        catalog
+            .create(NewProduct {
+                category,
+                ..new(&format!("P{n}"))
+            })
+            .await
+            .unwrap();
     }
     for (page, category, warehouse, total, skus) in [
         (1, None, None, 5, vec!["P4", "P3"]),
@@ -129,7 +178,14 @@ async fn lists_are_filtered_and_paged() {
         let query = ListQuery::parse(Some(page), Some(2), category, warehouse).unwrap();
         let found = catalog.list(&query).await.unwrap();
         assert_eq!(found.total, total);
-        assert_eq!(found.items.iter().map(|item| item.sku.as_str()).collect::<Vec<_>>(), skus);
+        assert_eq!(
+            found
+                .items
+                .iter()
+                .map(|item| item.sku.as_str())
+                .collect::<Vec<_>>(),
+            skus
+        );
     }
 }
 
@@ -148,12 +204,21 @@ async fn an_exhausted_pool_and_a_lost_server_are_unavailable() {
     let result = catalog.list(&query).await;
     assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
 
-    let pid: i32 =
-        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *held).await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
     drop(held);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&other).await.unwrap();
+    sqlx::query("SELECT pg_terminate_backend($1)")
+        .bind(pid)
+        .execute(&other)
+        .await
+        .unwrap();
     let result = catalog.list(&query).await;
-    assert!(matches!(result, Ok(_) | Err(Error::Unavailable(_))), "{result:?}");
+    assert!(
+        matches!(result, Ok(_) | Err(Error::Unavailable(_))),
+        "{result:?}"
+    );
     catalog.list(&query).await.expect("a fresh connection");
 }

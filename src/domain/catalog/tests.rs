@@ -16,23 +16,48 @@ impl ProductStore for Memory {
         let products = self.0.lock().expect("the lock");
         let mut found: Vec<_> = products
             .iter()
-            .filter(|p| query.category().is_none_or(|c| p.category.as_ref() == Some(c)))
-            .filter(|p| query.warehouse().is_none_or(|w| p.warehouse.as_ref() == Some(w)))
+            .filter(|p| {
+                query
+                    .category()
+                    .is_none_or(|c| p.category.as_ref() == Some(c))
+            })
+            .filter(|p| {
+                query
+                    .warehouse()
+                    .is_none_or(|w| p.warehouse.as_ref() == Some(w))
+            })
             .collect();
         found.sort_by_key(|product| std::cmp::Reverse(product.id));
         let total = i64::try_from(found.len()).expect("a count");
         let offset = usize::try_from(query.offset()).expect("an offset");
         let limit = usize::try_from(query.limit()).expect("a limit");
-        let items = found.into_iter().skip(offset).take(limit).map(summary).collect();
+        let items = found
+            .into_iter()
+            .skip(offset)
+            .take(limit)
+            .map(summary)
+            .collect();
         Ok(Page { items, total })
     }
 
     async fn find(&self, id: ProductId) -> Result<Option<Product>> {
-        Ok(self.0.lock().expect("the lock").iter().find(|p| p.id == id).cloned())
+        Ok(self
+            .0
+            .lock()
+            .expect("the lock")
+            .iter()
+            .find(|p| p.id == id)
+            .cloned())
     }
 
     async fn find_by_sku(&self, sku: &Sku) -> Result<Option<Product>> {
-        Ok(self.0.lock().expect("the lock").iter().find(|p| p.sku == *sku).cloned())
+        Ok(self
+            .0
+            .lock()
+            .expect("the lock")
+            .iter()
+            .find(|p| p.sku == *sku)
+            .cloned())
     }
 
     async fn insert(&self, product: &Product) -> Result<()> {
@@ -49,12 +74,17 @@ impl ProductStore for Memory {
         F: FnOnce(&Product) -> Result<Option<Product>> + Send,
     {
         let mut products = self.0.lock().expect("the lock");
-        let Some(product) = products.iter_mut().find(|p| p.id == id) else { return Ok(None) };
+        let Some(product) = products.iter_mut().find(|p| p.id == id) else {
+            return Ok(None);
+        };
         let before = product.clone();
         if let Some(after) = change(&before)? {
             *product = after;
         }
-        Ok(Some(Change { before, after: product.clone() }))
+        Ok(Some(Change {
+            before,
+            after: product.clone(),
+        }))
     }
 
     async fn delete(&self, id: ProductId, _: OffsetDateTime) -> Result<bool> {
@@ -116,16 +146,25 @@ fn new(sku: &str) -> NewProduct {
 }
 
 fn renamed(name: &str) -> ProductPatch {
-    ProductPatch { name: Some(ProductName::parse(name).expect("a name")), ..Default::default() }
+    ProductPatch {
+        name: Some(ProductName::parse(name).expect("a name")),
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
 async fn a_product_is_made_and_found() {
     let catalog = catalog();
     let product = catalog.create(new("A")).await.expect("created");
-    assert_eq!((product.version, product.status), (1, ProductStatus::Active));
+    assert_eq!(
+        (product.version, product.status),
+        (1, ProductStatus::Active)
+    );
     assert_eq!(product.created_at, product.updated_at);
-    for key in [ProductKey::Id(product.id), ProductKey::Sku(product.sku.clone())] {
+    for key in [
+        ProductKey::Id(product.id),
+        ProductKey::Sku(product.sku.clone()),
+    ] {
         assert_eq!(catalog.get(&key).await.expect("found"), product);
     }
     let error = catalog.create(new("A")).await.expect_err("a duplicate");
@@ -136,11 +175,17 @@ async fn a_product_is_made_and_found() {
 async fn an_update_counts_only_when_something_changes() {
     let catalog = catalog();
     let product = catalog.create(new("A")).await.expect("created");
-    let changed = catalog.update(product.id, renamed("Other")).await.expect("changed");
+    let changed = catalog
+        .update(product.id, renamed("Other"))
+        .await
+        .expect("changed");
     assert_eq!(changed.version, 2);
     assert!(changed.updated_at > product.updated_at);
     assert_eq!(changed.created_at, product.created_at);
-    let same = catalog.update(product.id, renamed("Other")).await.expect("kept");
+    let same = catalog
+        .update(product.id, renamed("Other"))
+        .await
+        .expect("kept");
     assert_eq!(same, changed);
 }
 
@@ -148,11 +193,26 @@ async fn an_update_counts_only_when_something_changes() {
 async fn a_sku_does_not_change() {
     let catalog = catalog();
     let product = catalog.create(new("A")).await.expect("created");
-    let patch = |sku| ProductPatch { sku: Sku::parse(sku).ok(), ..renamed("Other") };
-    let error = catalog.update(product.id, patch("B")).await.expect_err("refused");
-    let Error::InvalidParameters(violations) = error else { panic!("{error:?}") };
+    let patch = |sku| ProductPatch {
+        sku: Sku::parse(sku).ok(),
+        ..renamed("Other")
+    };
+    let error = catalog
+        .update(product.id, patch("B"))
+        .await
+        .expect_err("refused");
+    let Error::InvalidParameters(violations) = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(violations[0].field, "sku");
-    assert_eq!(catalog.update(product.id, patch("A")).await.expect("changed").version, 2);
+    assert_eq!(
+        catalog
+            .update(product.id, patch("A"))
+            .await
+            .expect("changed")
+            .version,
+        2
+    );
 }
 
 #[tokio::test]
@@ -162,9 +222,15 @@ async fn what_is_missing_is_not_found() {
     catalog.delete(product.id).await.expect("deleted");
     let missing = |result: Result<()>| matches!(result, Err(Error::NotFound { .. }));
     assert!(missing(catalog.delete(product.id).await));
-    assert!(missing(catalog.update(product.id, renamed("x")).await.map(drop)));
-    assert!(missing(catalog.get(&ProductKey::Id(product.id)).await.map(drop)));
-    assert!(missing(catalog.get(&ProductKey::Sku(product.sku)).await.map(drop)));
+    assert!(missing(
+        catalog.update(product.id, renamed("x")).await.map(drop)
+    ));
+    assert!(missing(
+        catalog.get(&ProductKey::Id(product.id)).await.map(drop)
+    ));
+    assert!(missing(
+        catalog.get(&ProductKey::Sku(product.sku)).await.map(drop)
+    ));
 }
 
 #[tokio::test]
@@ -176,14 +242,25 @@ async fn lists_are_paged_newest_first() {
     let query = ListQuery::parse(Some(2), Some(2), None, None).expect("a query");
     let page = catalog.list(&query).await.expect("a page");
     assert_eq!((page.total, page.pages(2)), (3, 2));
-    assert_eq!(page.items.iter().map(|item| item.sku.as_str()).collect::<Vec<_>>(), ["A"]);
+    assert_eq!(
+        page.items
+            .iter()
+            .map(|item| item.sku.as_str())
+            .collect::<Vec<_>>(),
+        ["A"]
+    );
 }
 
 #[test]
 fn all_faults_of_a_query_are_told_at_once() {
     let error = ListQuery::parse(Some(0), Some(101), Some(""), Some("\0")).expect_err("refused");
-    let Error::InvalidParameters(violations) = error else { panic!("{error:?}") };
-    let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    let Error::InvalidParameters(violations) = error else {
+        panic!("{error:?}")
+    };
+    let fields: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
     assert_eq!(fields, ["page", "limit", "category", "warehouse"]);
     assert_eq!(violations[1].message, "Must be between 1 and 100");
 }
