@@ -21,7 +21,10 @@ pub struct FieldViolation {
 impl FieldViolation {
     /// A violation of the rules of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -59,7 +62,10 @@ pub enum Error {
 impl Error {
     /// A missing product, named as the caller named it.
     pub fn product_not_found(id: impl Into<String>) -> Self {
-        Self::NotFound { resource: "product", id: id.into() }
+        Self::NotFound {
+            resource: "product",
+            id: id.into(),
+        }
     }
 
     /// The violation of one field.
@@ -81,13 +87,19 @@ mod tests {
 
     #[test]
     fn messages_are_public_and_causes_private() {
-        assert_eq!(Error::product_not_found("x").to_string(), "Product not found");
+        assert_eq!(
+            Error::product_not_found("x").to_string(),
+            "Product not found"
+        );
         assert_eq!(
             Error::AlreadyExists { field: "sku" }.to_string(),
             "A product with this SKU already exists"
         );
         let error = Error::Internal("password=secret".into());
         assert_eq!(error.to_string(), "Internal server error");
-        assert_eq!(error.source().expect("a cause").to_string(), "password=secret");
+        assert_eq!(
+            error.source().expect("a cause").to_string(),
+            "password=secret"
+        );
     }
 }

@@ -96,10 +96,22 @@ mod tests {
     fn known_ids() {
         // The examples of the TypeID specification.
         for (uuid, text) in [
-            ("00000000-0000-0000-0000-000000000000", "00000000000000000000000000"),
-            ("00000000-0000-0000-0000-000000000020", "00000000000000000000000010"),
-            ("ffffffff-ffff-ffff-ffff-ffffffffffff", "7zzzzzzzzzzzzzzzzzzzzzzzzz"),
-            ("0110c853-1d09-52d8-d73e-1194e95b5f19", "0123456789abcdefghjkmnpqrs"),
+            (
+                "00000000-0000-0000-0000-000000000000",
+                "00000000000000000000000000",
+            ),
+            (
+                "00000000-0000-0000-0000-000000000020",
+                "00000000000000000000000010",
+            ),
+            (
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                "7zzzzzzzzzzzzzzzzzzzzzzzzz",
+            ),
+            (
+                "0110c853-1d09-52d8-d73e-1194e95b5f19",
+                "0123456789abcdefghjkmnpqrs",
+            ),
         ] {
             let uuid = Uuid::parse_str(uuid).expect("a UUID");
             assert_eq!(encode("req", uuid), format!("req_{text}"));

@@ -43,14 +43,25 @@ impl ListQuery {
             violations.push(FieldViolation::new("limit", message));
         }
         let mut refuse = |field, message| violations.push(FieldViolation::new(field, message));
-        let category = category
-            .and_then(|text| Category::parse(text).map_err(|m| refuse("category", m)).ok());
-        let warehouse = warehouse
-            .and_then(|text| Warehouse::parse(text).map_err(|m| refuse("warehouse", m)).ok());
+        let category = category.and_then(|text| {
+            Category::parse(text)
+                .map_err(|m| refuse("category", m))
+                .ok()
+        });
+        let warehouse = warehouse.and_then(|text| {
+            Warehouse::parse(text)
+                .map_err(|m| refuse("warehouse", m))
+                .ok()
+        });
         if !violations.is_empty() {
             return Err(Error::InvalidParameters(violations));
         }
-        Ok(Self { page, limit, category, warehouse })
+        Ok(Self {
+            page,
+            limit,
+            category,
+            warehouse,
+        })
     }
 
     /// Number of the page, from 1.

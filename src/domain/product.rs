@@ -4,9 +4,7 @@ use time::OffsetDateTime;
 
 use super::error::{Error, Result};
 use super::id::ProductId;
-use super::value::{
-    Attributes, Brand, Category, Description, Money, ProductName, Sku, Warehouse,
-};
+use super::value::{Attributes, Brand, Category, Description, Money, ProductName, Sku, Warehouse};
 
 /// Where a product stands in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -135,7 +133,6 @@ impl NewProduct {
 }
 
 /// A change of a product: `None` leaves a field as it is, `Some(None)` clears it.
-#[expect(clippy::option_option, reason = "absent and null are two things in a patch")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProductPatch {
     /// The SKU the caller believes the product has; any other is refused.

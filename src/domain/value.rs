@@ -185,7 +185,9 @@ impl Attributes {
     /// Takes the object when it keeps the rules, otherwise says what is asked of it.
     pub fn parse(mut attributes: Map<String, Value>) -> Result<Self, Message> {
         canonical_object(&mut attributes, Self::MAX_DEPTH)?;
-        let size = serde_json::to_vec(&attributes).map_err(|error| error.to_string())?.len();
+        let size = serde_json::to_vec(&attributes)
+            .map_err(|error| error.to_string())?
+            .len();
         if size > Self::MAX_BYTES {
             return Err(format!("Must be at most {} bytes of JSON", Self::MAX_BYTES));
         }
@@ -213,7 +215,10 @@ fn canonical_object(object: &mut Map<String, Value>, depth: usize) -> Result<(),
 
 fn canonical(value: &mut Value, depth: usize) -> Result<(), Message> {
     if depth == 0 && matches!(value, Value::Array(_) | Value::Object(_)) {
-        return Err(format!("Must be nested at most {} levels deep", Attributes::MAX_DEPTH));
+        return Err(format!(
+            "Must be nested at most {} levels deep",
+            Attributes::MAX_DEPTH
+        ));
     }
     match value {
         Value::Null | Value::Bool(_) => Ok(()),
@@ -222,14 +227,18 @@ fn canonical(value: &mut Value, depth: usize) -> Result<(), Message> {
             Ok(())
         }
         Value::String(text) => no_nul(text),
-        Value::Array(items) => items.iter_mut().try_for_each(|item| canonical(item, depth - 1)),
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| canonical(item, depth - 1)),
         Value::Object(object) => canonical_object(object, depth),
     }
 }
 
 fn canonical_number(number: &mut Number) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let Some(double) = number.as_f64() else { return };
+    let Some(double) = number.as_f64() else {
+        return;
+    };
     if double.fract() == 0.0 && double.abs() <= EXACT {
         #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^53")]
         let whole = double as i64;
@@ -247,7 +256,9 @@ mod tests {
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {
-        let Value::Object(object) = value else { panic!("not an object") };
+        let Value::Object(object) = value else {
+            panic!("not an object")
+        };
         object
     }
 
@@ -282,8 +293,15 @@ mod tests {
     fn null_characters_are_refused_everywhere() {
         let refused = Err("Must not contain a null character".to_owned());
         assert_eq!(ProductName::parse("a\0b"), refused);
-        for bad in [json!({"a\0": 1}), json!({"a": "\0"}), json!({"a": [{"b\0": null}]})] {
-            assert_eq!(Attributes::parse(object(bad)).map(|_| ()), refused.clone().map(|_: ProductName| ()));
+        for bad in [
+            json!({"a\0": 1}),
+            json!({"a": "\0"}),
+            json!({"a": [{"b\0": null}]}),
+        ] {
+            assert_eq!(
+                Attributes::parse(object(bad)).map(|_| ()),
+                refused.clone().map(|_: ProductName| ())
+            );
         }
     }
 
@@ -296,9 +314,26 @@ mod tests {
             ("007", "7"),
             ("999999999999999.9999", "999999999999999.9999"),
         ] {
-            assert_eq!(Amount::parse(text).map(|a| a.to_string()), Ok(shown.to_owned()));
+            assert_eq!(
+                Amount::parse(text).map(|a| a.to_string()),
+                Ok(shown.to_owned())
+            );
         }
-        for bad in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1_0", "1.00000", "1000000000000000", "NaN", "1.2.3", "١"] {
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1_0",
+            "1.00000",
+            "1000000000000000",
+            "NaN",
+            "1.2.3",
+            "١",
+        ] {
             assert!(Amount::parse(bad).is_err(), "{bad}");
         }
         assert!(Amount::new(Decimal::MAX).is_err());
@@ -314,7 +349,9 @@ mod tests {
         assert!(Attributes::parse(object(nested(33))).is_err());
         assert_eq!(
             Attributes::parse(object(json!({"a": 1.0, "b": 1e18, "c": -0.0}))),
-            Attributes::parse(object(json!({"a": 1, "b": 1_000_000_000_000_000_000_i64, "c": 0})))
+            Attributes::parse(object(
+                json!({"a": 1, "b": 1_000_000_000_000_000_000_i64, "c": 0})
+            ))
         );
     }
 
