@@ -98,11 +98,13 @@ migrate-down-steps: ## Roll STEPS migrations back
 	@echo "Rolling back $(STEPS) migrations..."
 	./bin/migrate -database-url "$(DATABASE_URL)" -command down -steps $(STEPS)
 
-migrate-status migrate-version: ## Show the version of the database
+migrate-status: ## Show the version of the database
 	@echo "Migration status:"
 	@if [ -z "$(DATABASE_URL)" ]; then echo "DATABASE_URL is required"; exit 1; fi
 	@$(MAKE) --no-print-directory bin/migrate
 	./bin/migrate -database-url "$(DATABASE_URL)" -command version
+
+migrate-version: migrate-status ## The same
 
 migrate-force: ## Say that the database is at VERSION, without running anything
 	@if [ -z "$(VERSION)" ]; then echo "Usage: make migrate-force VERSION=version_number"; exit 1; fi
@@ -111,16 +113,14 @@ migrate-force: ## Say that the database is at VERSION, without running anything
 	@echo "Forcing migration version to $(VERSION)..."
 	./bin/migrate -database-url "$(DATABASE_URL)" -command force -version $(VERSION)
 
-# The next number in the form of the files that are there: 001_, 002_, ...
 migrate-create: ## Make empty files for a migration called NAME
 	@if [ -z "$(NAME)" ]; then echo "Usage: make migrate-create NAME=migration_name"; exit 1; fi
 	@echo "Creating migration files for: $(NAME)"
-	@last=$$(ls migrations | sed -n 's/^\([0-9]\{1,\}\)_.*\.up\.sql$$/\1/p' | sort -n | tail -n 1); \
-	next=$$(printf '%03d' $$((10#$${last:-0} + 1))); \
-	for way in up down; do \
-		touch "migrations/$${next}_$(NAME).$$way.sql"; \
-		echo "Created: migrations/$${next}_$(NAME).$$way.sql"; \
-	done
+	@TIMESTAMP=$$(date +%Y%m%d%H%M%S); \
+	touch migrations/$${TIMESTAMP}_$(NAME).up.sql; \
+	touch migrations/$${TIMESTAMP}_$(NAME).down.sql; \
+	echo "Created: migrations/$${TIMESTAMP}_$(NAME).up.sql"; \
+	echo "Created: migrations/$${TIMESTAMP}_$(NAME).down.sql"
 
 .PHONY: tools
 tools:

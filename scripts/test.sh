@@ -24,6 +24,8 @@ part() {
   esac
 }
 
+# The parts below are called through `part`.
+# shellcheck disable=SC2317
 postgres_found() {
   local candidate
   for candidate in "${POSTGRES_BIN:+$POSTGRES_BIN/initdb}" "$(command -v initdb || true)" /usr/lib/postgresql/*/bin/initdb; do
@@ -32,6 +34,7 @@ postgres_found() {
   return 1
 }
 
+# shellcheck disable=SC2317
 postgres() {
   postgres_found && return 0
   # The package would otherwise make and start a cluster of its own.
