@@ -1,1 +1,3 @@
-//! lib
+//! The catalog service.
+
+pub mod pb;

@@ -1,1 +1,28 @@
-//! placeholder
+//! Runtime of a gRPC-JSON transcoder for tonic services.
+//!
+//! `transcode-build` generates from a contract what differs between RPCs; this crate holds what is the same for all:
+//! - [`router`]: finds the binding of an HTTP request, with the whole path grammar of `google.api.http`;
+//! - [`json`]: ProtoJSON, through serde;
+//! - [`validate`]: the rules of `buf.validate`;
+//! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
+//! - [`rest`]: binds a request, calls the handler in process, renders its answer or its error;
+//! - [`status`]: errors with typed details.
+//!
+//! The way of a REST call: [`rest::Transcoder`] → [`router`] → generated `rest::Service` → [`rest::Call::unary`] →
+//! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
+
+pub mod json;
+pub mod policy;
+pub mod rest;
+pub mod router;
+pub mod spec;
+pub mod status;
+pub mod validate;
+mod violations;
+
+pub use spec::{Binding, Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment, Variable};
+pub use violations::{Violation, Violations};
+
+// What generated code names.
+#[doc(hidden)]
+pub use {http, prost, prost_types, serde, serde_json, tonic};

@@ -1,0 +1,5 @@
+//! Makes of `proto/` everything that can be derived from it.
+
+fn main() -> Result<(), transcode_build::Error> {
+    transcode_build::configure().root("proto").compile()
+}

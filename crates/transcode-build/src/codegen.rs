@@ -1,0 +1,126 @@
+//! Rust code from the intermediate representation.
+
+mod json;
+mod names;
+mod service;
+mod validate;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::error::Error;
+use crate::ir::{Api, Enum, Scalar, Shape, Type, WellKnown};
+use names::Scope;
+
+/// The code that belongs beside prost's and tonic's in the module of a package.
+///
+/// # Errors
+/// When the code made does not parse.
+pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
+    let scope = Scope { api, package };
+    let mut code = TokenStream::new();
+    for found in api.enums.values().filter(|found| found.package == package) {
+        code.extend(json::enumeration(&scope, found));
+        if found.names_errors() {
+            code.extend(reasons(package, found));
+        }
+    }
+    for message in api
+        .messages
+        .values()
+        .filter(|message| message.package == package)
+    {
+        code.extend(json::message(&scope, message));
+        code.extend(validate::message(&scope, message));
+    }
+    for service in api
+        .services
+        .iter()
+        .filter(|service| service.package == package)
+    {
+        code.extend(service::service(&scope, service));
+    }
+    Ok(prettyplease::unparse(&syn::parse2(code)?))
+}
+
+/// The names of errors by gRPC code.
+fn reasons(package: &str, found: &Enum) -> TokenStream {
+    let names = (0..=16).map(|code| {
+        let value = found
+            .values
+            .iter()
+            .find(|value| value.options.grpc_codes.contains(&code));
+        value.map_or("OK", |value| value.json_name.as_str())
+    });
+    quote! {
+        /// The names of errors, by the number of the gRPC code.
+        pub static REASONS: ::transcode::ReasonTable =
+            ::transcode::ReasonTable { domain: #package, names: [#(#names),*] };
+    }
+}
+
+impl Scope<'_> {
+    /// The kind of a value.
+    fn value_kind(&self, ty: &Type) -> TokenStream {
+        match ty {
+            Type::Scalar(scalar) | Type::Wrapper(scalar) => scalar_kind(*scalar),
+            Type::Decimal(decimal) => {
+                let places = u32::try_from(decimal.fraction_digits).unwrap_or_default();
+                quote!(::transcode::json::kind::Decimal<#places>)
+            }
+            Type::Enum(name) => {
+                let path = self.enumeration(name);
+                quote!(::transcode::json::kind::Enum<#path>)
+            }
+            Type::Message(name) => {
+                let path = self.message(name);
+                quote!(::transcode::json::kind::Message<#path>)
+            }
+            Type::WellKnown(kind) => {
+                let name = names::ident(match kind {
+                    WellKnown::Timestamp => "Timestamp",
+                    WellKnown::Duration => "Duration",
+                    WellKnown::FieldMask => "FieldMask",
+                    WellKnown::Struct => "Struct",
+                    WellKnown::Value => "Value",
+                    WellKnown::ListValue => "ListValue",
+                    WellKnown::NullValue => "NullValue",
+                    WellKnown::Empty => "Empty",
+                });
+                quote!(::transcode::json::kind::#name)
+            }
+        }
+    }
+
+    /// The kind of a field.
+    fn field_kind(&self, shape: &Shape, ty: &Type) -> TokenStream {
+        let value = self.value_kind(ty);
+        match shape {
+            Shape::Repeated => quote!(::transcode::json::kind::Repeated<#value>),
+            Shape::Map(key) => {
+                let key = scalar_kind(*key);
+                quote!(::transcode::json::kind::Map<#key, #value>)
+            }
+            _ => value,
+        }
+    }
+}
+
+fn scalar_kind(scalar: Scalar) -> TokenStream {
+    match scalar {
+        Scalar::Double => quote!(::transcode::json::kind::Double),
+        Scalar::Float => quote!(::transcode::json::kind::Float),
+        Scalar::Int32 => quote!(::transcode::json::kind::Int32),
+        Scalar::Int64 => quote!(::transcode::json::kind::Int64),
+        Scalar::UInt32 => quote!(::transcode::json::kind::UInt32),
+        Scalar::UInt64 => quote!(::transcode::json::kind::UInt64),
+        Scalar::Bool => quote!(::transcode::json::kind::Bool),
+        Scalar::String => quote!(::transcode::json::kind::Str),
+        Scalar::Bytes => quote!(::transcode::json::kind::Bytes<::std::vec::Vec<u8>>),
+    }
+}
+
+/// The module of a part of a package's name.
+pub(crate) fn module_name(part: &str) -> String {
+    names::snake(part).to_string()
+}

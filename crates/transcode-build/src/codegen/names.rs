@@ -1,0 +1,84 @@
+//! Names as prost and tonic make them.
+
+use heck::{ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
+use crate::ir::Api;
+
+/// The package whose module code is made for.
+pub(super) struct Scope<'a> {
+    pub(super) api: &'a Api,
+    pub(super) package: &'a str,
+}
+
+impl Scope<'_> {
+    /// Path of a message from the module of the package.
+    pub(super) fn message(&self, full_name: &str) -> TokenStream {
+        let message = &self.api.messages[full_name];
+        self.path(&message.package, &message.path)
+    }
+
+    /// Path of an enum from the module of the package.
+    pub(super) fn enumeration(&self, full_name: &str) -> TokenStream {
+        let found = &self.api.enums[full_name];
+        self.path(&found.package, &found.path)
+    }
+
+    fn path(&self, package: &str, path: &[String]) -> TokenStream {
+        let mut modules: Vec<Ident> = Vec::new();
+        if package != self.package {
+            let up = self.package.split('.').filter(|part| !part.is_empty());
+            modules.extend(up.map(|_| ident("super")));
+            modules.extend(
+                package
+                    .split('.')
+                    .filter(|part| !part.is_empty())
+                    .map(snake),
+            );
+        }
+        let Some((name, around)) = path.split_last() else {
+            return TokenStream::new();
+        };
+        modules.extend(around.iter().map(|outer| snake(outer)));
+        let name = camel(name);
+        quote!(#(#modules::)* #name)
+    }
+
+    /// Path of a oneof's enum.
+    pub(super) fn oneof(&self, message: &[String], name: &str) -> TokenStream {
+        let modules = message.iter().map(|outer| snake(outer));
+        let name = camel(name);
+        quote!(#(#modules::)* #name)
+    }
+}
+
+/// An identifier, escaped where it is a keyword.
+pub(super) fn ident(name: &str) -> Ident {
+    match name {
+        "super" => Ident::new(name, Span::call_site()),
+        "self" | "Self" | "extern" | "crate" | "_" => {
+            Ident::new(&format!("{name}_"), Span::call_site())
+        }
+        _ if syn::parse_str::<Ident>(name).is_ok() => Ident::new(name, Span::call_site()),
+        _ => Ident::new_raw(name, Span::call_site()),
+    }
+}
+
+/// A module, a field or a function.
+pub(super) fn snake(name: &str) -> Ident {
+    match name.to_snake_case().as_str() {
+        "super" => Ident::new("super_", Span::call_site()),
+        name => ident(name),
+    }
+}
+
+/// A type or a variant.
+pub(super) fn camel(name: &str) -> Ident {
+    ident(&name.to_upper_camel_case())
+}
+
+/// A static.
+pub(super) fn shouty(name: &str) -> Ident {
+    ident(&name.to_shouty_snake_case())
+}

@@ -1,0 +1,415 @@
+//! From files to the intermediate representation: parsing, reading options, checking.
+
+mod checks;
+mod services;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use prost_reflect::{
+    DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+};
+use protox::Compiler;
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
+
+use crate::error::{Error, Place};
+use crate::ir::{Api, Enum, EnumValue, Field, Message, Oneof, Scalar, Shape, Type, WellKnown};
+use crate::options::{self, FieldOptions, FileOptions, OneofRules, extension, field_behavior};
+
+/// The proto files that the transcoder brings along.
+const BUNDLED: &[(&str, &str)] = &[
+    (
+        "buf/validate/validate.proto",
+        include_str!("../proto/buf/validate/validate.proto"),
+    ),
+    (
+        "google/api/annotations.proto",
+        include_str!("../proto/google/api/annotations.proto"),
+    ),
+    (
+        "google/api/field_behavior.proto",
+        include_str!("../proto/google/api/field_behavior.proto"),
+    ),
+    (
+        "google/api/http.proto",
+        include_str!("../proto/google/api/http.proto"),
+    ),
+    (
+        "transcode/v1/annotations.proto",
+        include_str!("../proto/transcode/v1/annotations.proto"),
+    ),
+];
+
+/// A parsed contract.
+pub struct Contract {
+    /// Encoded descriptor set, with imports and options.
+    pub descriptor_set: Vec<u8>,
+    /// The files the caller named, without bundled ones.
+    pub files: Vec<FileDescriptor>,
+    /// The files of `google.protobuf` they import.
+    pub well_known: Vec<FileDescriptor>,
+    /// Their representation.
+    pub api: Api,
+}
+
+struct Bundled;
+
+impl FileResolver for Bundled {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        match BUNDLED.iter().find(|(bundled, _)| *bundled == name) {
+            Some((name, source)) => File::from_source(name, source),
+            None => Err(protox::Error::file_not_found(name)),
+        }
+    }
+}
+
+/// Parses and checks a contract.
+pub fn load(includes: &[PathBuf], files: &[PathBuf]) -> Result<Contract, Error> {
+    let mut resolver = ChainFileResolver::new();
+    for include in includes {
+        resolver.add(IncludeFileResolver::new(include.clone()));
+    }
+    resolver.add(Bundled);
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_source_info(true).include_imports(true);
+    for file in files {
+        compiler.open_file(relative(includes, file))?;
+    }
+    let pool = compiler.descriptor_pool();
+    let foreign = pool
+        .files()
+        .filter(|file| BUNDLED.iter().all(|(name, _)| file.name() != *name));
+    let (well_known, named) =
+        foreign.partition::<Vec<_>, _>(|file| file.package_name() == "google.protobuf");
+    let api = Loader { pool: &pool }.api(&named)?;
+    Ok(Contract {
+        descriptor_set: compiler.encode_file_descriptor_set(),
+        files: named,
+        well_known,
+        api,
+    })
+}
+
+/// A file as imports name it.
+fn relative<'a>(includes: &[PathBuf], file: &'a Path) -> &'a Path {
+    includes
+        .iter()
+        .find_map(|include| file.strip_prefix(include).ok())
+        .unwrap_or(file)
+}
+
+struct Loader<'a> {
+    pool: &'a DescriptorPool,
+}
+
+impl Loader<'_> {
+    fn api(&self, files: &[FileDescriptor]) -> Result<Api, Error> {
+        let mut api = Api {
+            info: FileOptions::default(),
+            services: Vec::new(),
+            messages: BTreeMap::new(),
+            enums: BTreeMap::new(),
+        };
+        for file in files {
+            if let Some(info) =
+                extension::<FileOptions>(self.pool, &file.options(), "transcode.v1.file")
+            {
+                if api.info == FileOptions::default() {
+                    api.info = info;
+                }
+            }
+            for message in file.messages() {
+                self.message(&mut api, &message)?;
+            }
+            for descriptor in file.enums() {
+                self.add_enum(&mut api, &descriptor);
+            }
+        }
+        checks::messages(&api, self.pool)?;
+        for file in files {
+            for service in file.services() {
+                let service = self.service(&api, &service)?;
+                api.services.push(service);
+            }
+        }
+        checks::routes(&api, self.pool)?;
+        Ok(api)
+    }
+
+    fn message(&self, api: &mut Api, descriptor: &MessageDescriptor) -> Result<(), Error> {
+        if descriptor.is_map_entry() {
+            return Ok(());
+        }
+        let oneofs: Vec<_> = descriptor
+            .oneofs()
+            .filter(|oneof| !oneof.is_synthetic())
+            .collect();
+        let fields = descriptor
+            .fields()
+            .map(|field| self.field(&field))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut fields: Vec<(Vec<i32>, Field)> = fields;
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let message = Message {
+            package: descriptor.package_name().to_owned(),
+            path: local_path(descriptor.full_name(), descriptor.package_name()),
+            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            fields: fields.into_iter().map(|(_, field)| field).collect(),
+            oneofs: oneofs
+                .iter()
+                .map(|oneof| Oneof {
+                    name: oneof.name().to_owned(),
+                    required: extension::<OneofRules>(
+                        self.pool,
+                        &oneof.options(),
+                        "buf.validate.oneof",
+                    )
+                    .is_some_and(|rules| rules.required == Some(true)),
+                })
+                .collect(),
+        };
+        api.messages
+            .insert(descriptor.full_name().to_owned(), message);
+        for child in descriptor.child_messages() {
+            self.message(api, &child)?;
+        }
+        for child in descriptor.child_enums() {
+            self.add_enum(api, &child);
+        }
+        Ok(())
+    }
+
+    /// A field, with its path in the file to sort by: the order people wrote, not that of the numbers.
+    fn field(&self, descriptor: &FieldDescriptor) -> Result<(Vec<i32>, Field), Error> {
+        let options: FieldOptions =
+            extension(self.pool, &descriptor.options(), "transcode.v1.field").unwrap_or_default();
+        let (shape, kind) = self.shape(descriptor);
+        let ty = match (field_type(&kind), options.decimal) {
+            (Some(Type::Scalar(Scalar::String)), Some(decimal)) => {
+                if !(1..=18).contains(&decimal.integer_digits) || !(0..=18).contains(&decimal.fraction_digits) {
+                    return Err(self.error(descriptor, "a decimal has 1 to 18 integer digits and 0 to 18 fraction digits"));
+                }
+                Type::Decimal(decimal)
+            }
+            (Some(_), Some(_)) => return Err(self.error(descriptor, "only a string can hold a decimal")),
+            (Some(ty), None) => ty,
+            (None, _) => {
+                let name = kind.as_message().map_or("that type", |message| message.full_name()).to_owned();
+                return Err(self.error(descriptor, &format!("{name} has no JSON mapping here")));
+            }
+        };
+        let text = matches!(ty, Type::Scalar(Scalar::String) | Type::WellKnown(WellKnown::Struct));
+        if options.no_null_characters && !(text && matches!(shape, Shape::Implicit | Shape::Optional | Shape::Oneof { .. })) {
+            return Err(self.error(descriptor, "no_null_characters is for one string or one Struct"));
+        }
+        let field = Field {
+            name: descriptor.name().to_owned(),
+            json_name: descriptor.json_name().to_owned(),
+            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            deprecated: descriptor
+                .field_descriptor_proto()
+                .options
+                .as_ref()
+                .is_some_and(|options| options.deprecated()),
+            shape,
+            ty,
+            rules: extension(self.pool, &descriptor.options(), "buf.validate.field")
+                .unwrap_or_default(),
+            message: options.message,
+            no_null_characters: options.no_null_characters,
+            example: options.example,
+            behavior: field_behavior(self.pool, &descriptor.options()),
+        };
+        Ok((descriptor.path().to_vec(), field))
+    }
+
+    fn shape(&self, descriptor: &FieldDescriptor) -> (Shape, Kind) {
+        let kind = descriptor.kind();
+        if descriptor.is_map() {
+            if let Kind::Message(entry) = &kind {
+                let key = entry.map_entry_key_field().kind();
+                let key = scalar(&key).unwrap_or(Scalar::String);
+                return (Shape::Map(key), entry.map_entry_value_field().kind());
+            }
+        }
+        let boxed = kind
+            .as_message()
+            .is_some_and(|message| reaches(message, descriptor.parent_message()));
+        let oneof = descriptor
+            .containing_oneof()
+            .filter(|oneof| !oneof.is_synthetic());
+        let shape = if let Some(oneof) = oneof {
+            let mut written = descriptor
+                .parent_message()
+                .oneofs()
+                .filter(|oneof| !oneof.is_synthetic());
+            Shape::Oneof {
+                index: written
+                    .position(|other| other.name() == oneof.name())
+                    .unwrap_or_default(),
+                boxed,
+            }
+        } else if descriptor.is_list() {
+            Shape::Repeated
+        } else if boxed {
+            Shape::Boxed
+        } else if descriptor.supports_presence() {
+            Shape::Optional
+        } else {
+            Shape::Implicit
+        };
+        (shape, kind)
+    }
+
+    fn add_enum(&self, api: &mut Api, descriptor: &EnumDescriptor) {
+        let values = descriptor.values().map(|value| {
+            let options: options::EnumValueOptions =
+                extension(self.pool, &value.options(), "transcode.v1.enum_value")
+                    .unwrap_or_default();
+            EnumValue {
+                name: value.name().to_owned(),
+                json_name: if options.json_name.is_empty() {
+                    value.name()
+                } else {
+                    &options.json_name
+                }
+                .to_owned(),
+                number: value.number(),
+                docs: docs(&descriptor.parent_file(), value.path()),
+                options,
+            }
+        });
+        let found = Enum {
+            package: descriptor.package_name().to_owned(),
+            path: local_path(descriptor.full_name(), descriptor.package_name()),
+            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            values: values.collect(),
+        };
+        api.enums.insert(descriptor.full_name().to_owned(), found);
+    }
+
+    fn error(&self, descriptor: &FieldDescriptor, message: &str) -> Error {
+        let file = descriptor.parent_file();
+        Error::Contract {
+            place: place(&file, descriptor.path(), descriptor.full_name()),
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// Where something stands.
+fn place(file: &FileDescriptor, path: &[i32], subject: &str) -> Place {
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let location =
+        info.and_then(|info| info.location.iter().find(|location| location.path == path));
+    let number = |index: usize| {
+        location
+            .and_then(|location| location.span.get(index))
+            .and_then(|n| usize::try_from(*n).ok())
+            .map_or(0, |n| n + 1)
+    };
+    Place {
+        file: file.name().to_owned(),
+        line: number(0),
+        column: number(1),
+        subject: subject.to_owned(),
+    }
+}
+
+/// The comments in front of something, without the space behind the slashes.
+fn docs(file: &FileDescriptor, path: &[i32]) -> String {
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let comments = info
+        .and_then(|info| info.location.iter().find(|location| location.path == path))
+        .map(|location| location.leading_comments().to_owned())
+        .unwrap_or_default();
+    let lines: Vec<_> = comments
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .collect();
+    lines.join("\n").trim().to_owned()
+}
+
+fn local_path(full_name: &str, package: &str) -> Vec<String> {
+    let local = full_name
+        .strip_prefix(package)
+        .unwrap_or(full_name)
+        .trim_start_matches('.');
+    local.split('.').map(str::to_owned).collect()
+}
+
+/// Whether a message contains another through fields that hold one message: what prost boxes.
+fn reaches(from: &MessageDescriptor, to: &MessageDescriptor) -> bool {
+    let mut open = vec![from.clone()];
+    let mut seen = Vec::new();
+    while let Some(message) = open.pop() {
+        if message == *to {
+            return true;
+        }
+        if seen.contains(&message) {
+            continue;
+        }
+        let inner = message
+            .fields()
+            .filter(|field| !field.is_list() && !field.is_map());
+        open.extend(inner.filter_map(|field| field.kind().as_message().cloned()));
+        seen.push(message);
+    }
+    false
+}
+
+fn scalar(kind: &Kind) -> Option<Scalar> {
+    Some(match kind {
+        Kind::Double => Scalar::Double,
+        Kind::Float => Scalar::Float,
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Scalar::Int32,
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Scalar::Int64,
+        Kind::Uint32 | Kind::Fixed32 => Scalar::UInt32,
+        Kind::Uint64 | Kind::Fixed64 => Scalar::UInt64,
+        Kind::Bool => Scalar::Bool,
+        Kind::String => Scalar::String,
+        Kind::Bytes => Scalar::Bytes,
+        Kind::Message(_) | Kind::Enum(_) => return None,
+    })
+}
+
+/// The type of a value; none for a well-known type without a mapping.
+fn field_type(kind: &Kind) -> Option<Type> {
+    if let Some(scalar) = scalar(kind) {
+        return Some(Type::Scalar(scalar));
+    }
+    let name = match kind {
+        Kind::Enum(descriptor) => descriptor.full_name(),
+        Kind::Message(descriptor) => descriptor.full_name(),
+        _ => return None,
+    };
+    let Some(local) = name.strip_prefix("google.protobuf.") else {
+        return Some(match kind {
+            Kind::Enum(_) => Type::Enum(name.to_owned()),
+            _ => Type::Message(name.to_owned()),
+        });
+    };
+    Some(match local {
+        "Timestamp" => Type::WellKnown(WellKnown::Timestamp),
+        "Duration" => Type::WellKnown(WellKnown::Duration),
+        "FieldMask" => Type::WellKnown(WellKnown::FieldMask),
+        "Struct" => Type::WellKnown(WellKnown::Struct),
+        "Value" => Type::WellKnown(WellKnown::Value),
+        "ListValue" => Type::WellKnown(WellKnown::ListValue),
+        "NullValue" => Type::WellKnown(WellKnown::NullValue),
+        "Empty" => Type::WellKnown(WellKnown::Empty),
+        "DoubleValue" => Type::Wrapper(Scalar::Double),
+        "FloatValue" => Type::Wrapper(Scalar::Float),
+        "Int32Value" => Type::Wrapper(Scalar::Int32),
+        "Int64Value" => Type::Wrapper(Scalar::Int64),
+        "UInt32Value" => Type::Wrapper(Scalar::UInt32),
+        "UInt64Value" => Type::Wrapper(Scalar::UInt64),
+        "BoolValue" => Type::Wrapper(Scalar::Bool),
+        "StringValue" => Type::Wrapper(Scalar::String),
+        "BytesValue" => Type::Wrapper(Scalar::Bytes),
+        _ => return None,
+    })
+}

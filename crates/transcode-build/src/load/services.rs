@@ -1,0 +1,239 @@
+//! Services, RPCs and their HTTP mappings.
+
+use prost_reflect::{MethodDescriptor, ServiceDescriptor};
+
+use super::{Loader, docs, place};
+use crate::error::Error;
+use crate::ir::{Api, Binding, Body, LocationPart, Message, Method, Scalar, Service, Shape, Type};
+use crate::options::{HttpRule, MethodOptions, Pattern, ServiceOptions, extension};
+use crate::template::{Segment, Template};
+
+impl Loader<'_> {
+    pub(super) fn service(
+        &self,
+        api: &Api,
+        descriptor: &ServiceDescriptor,
+    ) -> Result<Service, Error> {
+        let options: ServiceOptions =
+            extension(self.pool, &descriptor.options(), "transcode.v1.service").unwrap_or_default();
+        Ok(Service {
+            package: descriptor.package_name().to_owned(),
+            name: descriptor.name().to_owned(),
+            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            options,
+            methods: descriptor
+                .methods()
+                .map(|method| self.method(api, &method))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn method(&self, api: &Api, descriptor: &MethodDescriptor) -> Result<Method, Error> {
+        let at = At(descriptor);
+        if descriptor.is_client_streaming() || descriptor.is_server_streaming() {
+            return Err(at.error("streaming RPCs are not generated yet"));
+        }
+        let options: MethodOptions =
+            extension(self.pool, &descriptor.options(), "transcode.v1.method").ok_or_else(
+                || at.error("has no (transcode.v1.method): say its scopes, or that it is public"),
+            )?;
+        if options.public != options.scopes.is_empty() {
+            return Err(at.error("needs scopes or `public: true`, one of them"));
+        }
+        if options.success_status != 0 && !(200..300).contains(&options.success_status) {
+            return Err(at.error("success_status must be between 200 and 299"));
+        }
+        let names: Vec<_> = api
+            .enums
+            .values()
+            .filter(|found| found.names_errors())
+            .collect();
+        for reason in &options.reasons {
+            if !names
+                .iter()
+                .any(|found| found.values.iter().any(|value| value.json_name == *reason))
+            {
+                return Err(at.error(&format!("no error enum has the reason `{reason}`")));
+            }
+        }
+        let input = self.known(api, &at, descriptor.input().full_name())?;
+        let output = self.known(api, &at, descriptor.output().full_name())?;
+        let mut bindings = Vec::new();
+        if let Some(rule) =
+            extension::<HttpRule>(self.pool, &descriptor.options(), "google.api.http")
+        {
+            bindings.push(at.binding(api, input, output, &rule)?);
+            for additional in &rule.additional_bindings {
+                if !additional.additional_bindings.is_empty() {
+                    return Err(at.error("additional_bindings can't have additional_bindings"));
+                }
+                bindings.push(at.binding(api, input, output, additional)?);
+            }
+        }
+        let proto = descriptor.method_descriptor_proto().options.as_ref();
+        Ok(Method {
+            name: descriptor.name().to_owned(),
+            docs: docs(
+                &descriptor.parent_service().parent_file(),
+                descriptor.path(),
+            ),
+            deprecated: proto.is_some_and(|options| options.deprecated()),
+            input: descriptor.input().full_name().to_owned(),
+            output: descriptor.output().full_name().to_owned(),
+            idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
+            location: at.location(api, output, &options.location)?,
+            options,
+            bindings,
+        })
+    }
+
+    fn known<'a>(&self, api: &'a Api, at: &At<'_>, name: &str) -> Result<&'a Message, Error> {
+        api.messages
+            .get(name)
+            .ok_or_else(|| at.error(&format!("{name} is not a message of this contract")))
+    }
+}
+
+/// An RPC, for errors about it.
+struct At<'a>(&'a MethodDescriptor);
+
+impl At<'_> {
+    fn error(&self, message: &str) -> Error {
+        let file = self.0.parent_service().parent_file();
+        Error::Contract {
+            place: place(&file, self.0.path(), self.0.full_name()),
+            message: message.to_owned(),
+        }
+    }
+
+    fn binding(
+        &self,
+        api: &Api,
+        input: &Message,
+        output: &Message,
+        rule: &HttpRule,
+    ) -> Result<Binding, Error> {
+        let (method, path) = match rule.pattern.as_ref() {
+            Some(Pattern::Get(path)) => ("GET", path),
+            Some(Pattern::Put(path)) => ("PUT", path),
+            Some(Pattern::Post(path)) => ("POST", path),
+            Some(Pattern::Delete(path)) => ("DELETE", path),
+            Some(Pattern::Patch(path)) => ("PATCH", path),
+            Some(Pattern::Custom(custom)) => (custom.kind.as_str(), &custom.path),
+            None => return Err(self.error("an HTTP rule needs a method and a path")),
+        };
+        let template =
+            Template::parse(path).map_err(|invalid| self.error(&format!("`{path}`: {invalid}")))?;
+        for variable in &template.variables {
+            let name = variable.field.join(".");
+            let field = self.resolve(api, input, &variable.field)?;
+            if matches!(field.shape, Shape::Repeated | Shape::Map(_)) || !field.ty.is_text() {
+                return Err(self.error(&format!(
+                    "`{name}` can't be a path variable: it must hold one scalar"
+                )));
+            }
+            let several = !matches!(
+                template.segments[variable.start..variable.end],
+                [Segment::Single | Segment::Literal(_)]
+            );
+            if several && field.ty != Type::Scalar(Scalar::String) {
+                return Err(self.error(&format!(
+                    "`{name}` covers several segments: it must be a string"
+                )));
+            }
+        }
+        let body = match rule.body.as_str() {
+            "" => Body::None,
+            "*" => Body::Whole,
+            name => match input.field(name) {
+                Some(_) => Body::Field(name.to_owned()),
+                None => {
+                    return Err(self.error(&format!(
+                        "body names `{name}`, which is no field of the request"
+                    )));
+                }
+            },
+        };
+        if body != Body::None && matches!(method, "GET" | "HEAD") {
+            return Err(self.error(&format!("{method} takes no body")));
+        }
+        let response_body = match rule.response_body.as_str() {
+            "" => None,
+            name if output.field(name).is_some() => Some(name.to_owned()),
+            name => {
+                return Err(self.error(&format!(
+                    "response_body names `{name}`, which is no field of the answer"
+                )));
+            }
+        };
+        Ok(Binding {
+            method: method.to_owned(),
+            template,
+            body,
+            response_body,
+        })
+    }
+
+    /// The field a path of names leads to.
+    fn resolve<'a>(
+        &self,
+        api: &'a Api,
+        message: &'a Message,
+        path: &[String],
+    ) -> Result<&'a crate::ir::Field, Error> {
+        let unknown = || {
+            self.error(&format!(
+                "`{}` is no field of {}",
+                path.join("."),
+                message.path.join(".")
+            ))
+        };
+        let (first, rest) = path.split_first().ok_or_else(unknown)?;
+        let field = message.field(first).ok_or_else(unknown)?;
+        if rest.is_empty() {
+            return Ok(field);
+        }
+        match &field.ty {
+            Type::Message(name) if !matches!(field.shape, Shape::Repeated | Shape::Map(_)) => {
+                self.resolve(api, api.messages.get(name).ok_or_else(unknown)?, rest)
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    fn location(
+        &self,
+        api: &Api,
+        output: &Message,
+        text: &str,
+    ) -> Result<Vec<LocationPart>, Error> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let close = rest[open..]
+                .find('}')
+                .ok_or_else(|| self.error("location has a `{` without a `}`"))?
+                + open;
+            let path: Vec<String> = rest[open + 1..close]
+                .split('.')
+                .map(str::to_owned)
+                .collect();
+            let field = self.resolve(api, output, &path)?;
+            if field.ty != Type::Scalar(Scalar::String)
+                || !matches!(field.shape, Shape::Implicit | Shape::Optional)
+            {
+                return Err(self.error(&format!(
+                    "location names `{}`, which is no string",
+                    path.join(".")
+                )));
+            }
+            parts.push(LocationPart::Literal(rest[..open].to_owned()));
+            parts.push(LocationPart::Field(path));
+            rest = &rest[close + 1..];
+        }
+        if !rest.is_empty() {
+            parts.push(LocationPart::Literal(rest.to_owned()));
+        }
+        Ok(parts)
+    }
+}

@@ -1,0 +1,99 @@
+//! The OpenAPI 3.1 description of a contract.
+
+mod operation;
+mod schema;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::ir::Api;
+use schema::Schemas;
+
+/// The description of a contract.
+pub fn document(api: &Api) -> Value {
+    let mut schemas = Schemas::new(api);
+    let mut paths: Map<String, Value> = Map::new();
+    let mut tags = Vec::new();
+    for service in &api.services {
+        let tag = if service.options.tag.is_empty() { &service.name } else { &service.options.tag };
+        tags.push(json!({"name": tag, "description": service.docs}));
+        for method in &service.methods {
+            for (index, binding) in method.bindings.iter().enumerate() {
+                let route = operation::Route::new(binding);
+                let operation = operation::operation(&mut schemas, service, method, binding, index, &route);
+                // Paths that differ in the names of variables only are one path.
+                let shape = operation::shape(&route.path);
+                let path = paths.keys().find(|path| operation::shape(path) == shape).cloned().unwrap_or(route.path);
+                let entry = paths.entry(path).or_insert_with(|| json!({}));
+                entry[binding.method.to_lowercase()] = operation;
+            }
+        }
+    }
+    let info = &api.info;
+    let mut about = json!({
+        "title": if info.title.is_empty() { "API" } else { &info.title },
+        "version": if info.version.is_empty() { "1.0" } else { &info.version },
+    });
+    if !info.description.is_empty() {
+        about["description"] = json!(info.description);
+    }
+    if !info.license.is_empty() {
+        about["license"] = json!({"name": info.license, "identifier": info.license});
+    }
+    if !info.contact_name.is_empty() {
+        about["contact"] = json!({"name": info.contact_name, "url": info.contact_url});
+    }
+    let servers: Vec<_> = info.servers.iter().map(|url| json!({"url": url})).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": about,
+        "servers": if servers.is_empty() { vec![json!({"url": "/"})] } else { servers },
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearerAuth": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A JSON Web Token signed with RS256. Its `scope` claim holds the scopes an operation asks for.",
+                },
+            },
+            "responses": operation::responses(&mut schemas),
+            "schemas": schemas.finish(),
+        },
+    })
+}
+
+/// A description as JSON text.
+///
+/// # Errors
+/// When it can't be written.
+pub fn json(description: &Value) -> Result<String, Error> {
+    let mut text = serde_json::to_string_pretty(description).map_err(|error| Error::Description(error.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// A description as YAML text.
+///
+/// # Errors
+/// When it can't be written.
+pub fn yaml(description: &Value) -> Result<String, Error> {
+    let text = serde_yaml_ng::to_string(description).map_err(|error| Error::Description(error.to_string()))?;
+    // YAML 1.1 takes a plain timestamp for a value of its own, not for a string.
+    let quoted = text.lines().map(|line| match line.rsplit_once([' ']) {
+        Some((head, value)) if looks_like_a_date(value) => format!("{head} '{value}'\n"),
+        _ => format!("{line}\n"),
+    });
+    Ok(quoted.collect())
+}
+
+fn looks_like_a_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() >= 10
+        && bytes[..4].iter().all(u8::is_ascii_digit)
+        && bytes[4] == b'-'
+        && bytes[5..7].iter().all(u8::is_ascii_digit)
+        && bytes[7] == b'-'
+}

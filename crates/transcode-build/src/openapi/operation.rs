@@ -1,0 +1,394 @@
+//! Operations: parameters, bodies, answers.
+
+use serde_json::{Map, Value, json};
+
+use super::schema::{Role, Schemas};
+use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type};
+use crate::template::Segment;
+
+/// A path as OpenAPI writes it, where a variable is always one segment.
+pub(super) struct Route {
+    pub(super) path: String,
+    /// Names of the parameters, with the field that each holds or is a part of.
+    params: Vec<(String, Vec<String>)>,
+}
+
+impl Route {
+    pub(super) fn new(binding: &Binding) -> Self {
+        let template = &binding.template;
+        let mut params: Vec<(String, Vec<String>)> = Vec::new();
+        let mut path = String::new();
+        for (index, segment) in template.segments.iter().enumerate() {
+            path.push('/');
+            let variable = template.variables.iter().find(|variable| (variable.start..variable.end).contains(&index));
+            match (segment, variable) {
+                (Segment::Literal(word), _) => path.push_str(word),
+                (_, variable) => {
+                    let field = variable.map(|variable| variable.field.clone()).unwrap_or_default();
+                    let stem = field.last().map_or_else(|| "segment".to_owned(), |name| camel(name));
+                    let taken = params.iter().filter(|(_, other)| *other == field).count();
+                    let name = if taken == 0 { stem } else { format!("{stem}{}", taken + 1) };
+                    path.push_str(&format!("{{{name}}}"));
+                    params.push((name, field));
+                }
+            }
+        }
+        if let Some(verb) = &template.verb {
+            path.push(':');
+            path.push_str(verb);
+        }
+        Self { path, params }
+    }
+}
+
+/// A path without the names of its variables.
+pub(super) fn shape(path: &str) -> String {
+    let mut shape = String::new();
+    let mut inside = false;
+    for character in path.chars() {
+        match character {
+            '{' => {
+                inside = true;
+                shape.push_str("{}");
+            }
+            '}' => inside = false,
+            _ if inside => {}
+            _ => shape.push(character),
+        }
+    }
+    shape
+}
+
+fn camel(name: &str) -> String {
+    use heck::ToLowerCamelCase as _;
+    name.to_lower_camel_case()
+}
+
+pub(super) fn operation(
+    schemas: &mut Schemas<'_>,
+    service: &Service,
+    method: &Method,
+    binding: &Binding,
+    index: usize,
+    route: &Route,
+) -> Value {
+    let summary = method.docs.lines().next().unwrap_or_default().trim_end_matches('.');
+    let id = camel(&method.name);
+    let tag = if service.options.tag.is_empty() { &service.name } else { &service.options.tag };
+    let mut operation = json!({
+        "operationId": if index == 0 { id } else { format!("{id}{}", index + 1) },
+        "summary": if index == 0 { summary.to_owned() } else { format!("{summary} ({})", route.path) },
+        "description": method.docs,
+        "tags": [tag],
+        "parameters": parameters(schemas, method, binding, route),
+    });
+    if method.deprecated {
+        operation["deprecated"] = json!(true);
+    }
+    operation["security"] =
+        if method.options.public { json!([]) } else { json!([{"bearerAuth": method.options.scopes}]) };
+    if let Some(body) = body(schemas, method, binding) {
+        operation["requestBody"] = body;
+    }
+    operation["responses"] = answers(schemas, service, method, binding);
+    operation
+}
+
+fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
+    let role = if binding.method == "PATCH" { Role::Patch } else { Role::Input };
+    let api = schemas.api;
+    let (schema, example) = match &binding.body {
+        Body::None => return None,
+        Body::Whole => (schemas.message(&method.input, Role::Input), schemas.example(&method.input, Role::Input)),
+        Body::Field(name) => {
+            let field = api.messages[&method.input].field(name)?;
+            match &field.ty {
+                Type::Message(name) if field.shape != Shape::Repeated => {
+                    (schemas.message(name, role), schemas.example(name, role))
+                }
+                _ => (schemas.field(field, role), Value::Null),
+            }
+        }
+    };
+    let mut media = json!({"schema": schema});
+    if example.is_object() {
+        media["example"] = example;
+    }
+    Some(json!({"required": true, "content": {"application/json": media}}))
+}
+
+fn parameters(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding, route: &Route) -> Vec<Value> {
+    let api = schemas.api;
+    let input = &api.messages[&method.input];
+    let mut parameters = Vec::new();
+    for (name, path) in &route.params {
+        let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+        if let Some(field) = resolve(schemas, input, path) {
+            if !field.docs.is_empty() {
+                parameter["description"] = json!(field.docs);
+            }
+            if route.params.iter().filter(|(_, other)| other == path).count() == 1 {
+                parameter["schema"] = parameter_schema(schemas, field);
+            }
+        }
+        parameters.push(parameter);
+    }
+    if binding.body != Body::Whole {
+        let skip = |field: &Field| {
+            let in_body = matches!(&binding.body, Body::Field(name) if *name == field.name);
+            let in_path = binding.template.variables.iter().any(|variable| variable.field == [field.name.clone()]);
+            // A oneof has one member: with one in the path the others can't be given.
+            let sibling = binding.template.variables.iter().any(|variable| {
+                let bound = variable.field.first().and_then(|name| input.field(name));
+                matches!((bound.map(|bound| &bound.shape), &field.shape),
+                    (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
+            });
+            in_body || in_path || sibling
+        };
+        for field in input.fields.iter().filter(|field| !skip(field)) {
+            query(schemas, field, "", &mut vec![method.input.clone()], &mut parameters);
+        }
+    }
+    parameters
+}
+
+/// Adds the query parameters of a field: itself, or the fields of a message with dots between.
+fn query(schemas: &mut Schemas<'_>, field: &Field, prefix: &str, open: &mut Vec<String>, parameters: &mut Vec<Value>) {
+    let name = format!("{prefix}{}", field.json_name);
+    match &field.ty {
+        Type::Message(message) if !matches!(field.shape, Shape::Repeated | Shape::Map(_)) => {
+            if open.contains(message) {
+                return;
+            }
+            open.push(message.clone());
+            let api = schemas.api;
+            for inner in &api.messages[message].fields {
+                query(schemas, inner, &format!("{name}."), open, parameters);
+            }
+            open.pop();
+        }
+        _ if !field.ty.is_text() || matches!(field.shape, Shape::Map(_)) => {}
+        _ => {
+            let mut parameter = json!({"name": name, "in": "query", "schema": parameter_schema(schemas, field)});
+            if !field.docs.is_empty() {
+                parameter["description"] = json!(field.docs);
+            }
+            if field.required() {
+                parameter["required"] = json!(true);
+            }
+            parameters.push(parameter);
+        }
+    }
+}
+
+/// A parameter's schema: the field's, without the description that stands beside it.
+fn parameter_schema(schemas: &mut Schemas<'_>, field: &Field) -> Value {
+    let mut schema = schemas.field(field, Role::Input);
+    if let Some(map) = schema.as_object_mut() {
+        map.shift_remove("description");
+    }
+    schema
+}
+
+fn resolve<'a>(schemas: &Schemas<'a>, message: &'a Message, path: &[String]) -> Option<&'a Field> {
+    let (first, rest) = path.split_first()?;
+    let field = message.field(first)?;
+    match (&field.ty, rest) {
+        (_, []) => Some(field),
+        (Type::Message(name), rest) => resolve(schemas, &schemas.api.messages[name], rest),
+        _ => None,
+    }
+}
+
+fn answers(schemas: &mut Schemas<'_>, service: &Service, method: &Method, binding: &Binding) -> Value {
+    let mut answers = Map::new();
+    let status = method.options.success_status.max(200).to_string();
+    answers.insert(status, success(schemas, service, method, binding));
+    let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
+    for (status, name, applies) in [
+        ("400", "InvalidParameters", true),
+        ("401", "Unauthorized", !method.options.public),
+        ("403", "Forbidden", !method.options.public),
+        ("404", "NotFound", reason("NOT_FOUND")),
+        ("409", "Conflict", reason("CONFLICT") || reason("ALREADY_EXISTS")),
+        ("413", "BodyTooLarge", binding.body != Body::None),
+        ("415", "UnsupportedMediaType", binding.body != Body::None),
+        ("429", "RateLimited", true),
+        ("500", "InternalError", true),
+        ("503", "ServiceUnavailable", true),
+        ("504", "Timeout", true),
+    ] {
+        if applies {
+            answers.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/{name}")}));
+        }
+    }
+    Value::Object(answers)
+}
+
+fn success(schemas: &mut Schemas<'_>, service: &Service, method: &Method, binding: &Binding) -> Value {
+    let api = schemas.api;
+    if method.options.success_status == 204 {
+        return json!({"description": "Done; there is nothing to say."});
+    }
+    let output = &api.messages[&method.output];
+    let (data, example) = match binding.response_body.as_deref().and_then(|name| output.field(name)) {
+        Some(field) => (schemas.field(field, Role::Output), Value::Null),
+        None => (schemas.message(&method.output, Role::Output), schemas.example(&method.output, Role::Output)),
+    };
+    let mut media = if service.options.envelope {
+        let name = format!("{}Envelope", output.path.join(""));
+        let meta = meta(schemas, &service.options.version);
+        let envelope = schemas.add(&name, |_| {
+            json!({
+                "type": "object",
+                "description": format!("{} in its envelope.", output.path.join("")),
+                "required": ["success", "data", "meta"],
+                "properties": {"success": {"const": true}, "data": data, "meta": meta},
+            })
+        });
+        json!({"schema": envelope})
+    } else {
+        json!({"schema": data})
+    };
+    if example.is_object() {
+        media["example"] = if service.options.envelope {
+            json!({"success": true, "data": example, "meta": {
+                "requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c",
+                "timestamp": "2024-01-15T10:30:00Z",
+                "version": service.options.version,
+            }})
+        } else {
+            example
+        };
+    }
+    let mut answer = json!({
+        "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
+        "content": {"application/json": media},
+    });
+    if !method.location.is_empty() {
+        answer["headers"] =
+            json!({"Location": {"description": "Path of the new resource.", "schema": {"type": "string"}}});
+    }
+    answer
+}
+
+fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
+    let version = version.to_owned();
+    schemas.add("Meta", |_| {
+        json!({
+            "type": "object",
+            "description": "About the answer.",
+            "required": ["timestamp", "version"],
+            "properties": {
+                "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
+                "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
+                "version": {"type": "string", "description": "Version of the API.", "examples": [version]},
+            },
+        })
+    })
+}
+
+/// The errors that operations refer to.
+pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
+    let api = schemas.api;
+    let used = |name: &str| match name {
+        "NotFound" => api.services.iter().any(|s| s.methods.iter().any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))),
+        "Conflict" => api.services.iter().any(|s| {
+            s.methods.iter().any(|m| m.options.reasons.iter().any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS"))
+        }),
+        "BodyTooLarge" | "UnsupportedMediaType" => {
+            api.services.iter().flat_map(|s| &s.methods).flat_map(|m| &m.bindings).any(|b| b.body != Body::None)
+        }
+        "Unauthorized" | "Forbidden" => api.services.iter().flat_map(|s| &s.methods).any(|m| !m.options.public),
+        _ => true,
+    };
+    let error = error(schemas);
+    let retry = json!({"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}});
+    let mut responses = Map::new();
+    for (name, code, reason, description, message) in [
+        ("InvalidParameters", 3, 0, "Invalid request parameters; `details` names the fields.", "Invalid request parameters"),
+        ("Unauthorized", 16, 0, "Invalid or expired token.", "Invalid or expired token"),
+        ("Forbidden", 7, 0, "Insufficient permissions.", "Insufficient permissions"),
+        ("NotFound", 5, 0, "Resource not found.", "Resource not found"),
+        ("Conflict", 6, 0, "Resource already exists.", "Resource already exists"),
+        ("BodyTooLarge", 3, 0, "The body is too large.", "The body must not be larger than 1048576 bytes"),
+        ("UnsupportedMediaType", 3, 0, "The body is not JSON.", "Content-Type must be application/json"),
+        ("RateLimited", 8, 1, "Too many requests.", "Too many requests"),
+        ("InternalError", 13, 0, "Internal server error.", "An unexpected error occurred"),
+        ("ServiceUnavailable", 14, 1, "Service temporarily unavailable.", "Service temporarily unavailable"),
+        ("Timeout", 4, 0, "The request took too long.", "The request took too long"),
+    ] {
+        if api.services.is_empty() || !used(name) {
+            continue;
+        }
+        let mut example = json!({"success": false, "error": {"code": reason_name(schemas, code), "message": message},
+            "meta": {"requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c", "timestamp": "2024-01-15T10:30:00Z"}});
+        if name == "InvalidParameters" {
+            example["error"]["details"] = json!({"limit": "Must be between 1 and 100"});
+        }
+        let mut media = json!({"schema": error});
+        if api.services.iter().any(|service| service.options.envelope) {
+            media["example"] = example;
+        }
+        let mut response = json!({"description": description, "content": {"application/json": media}});
+        if reason == 1 {
+            response["headers"] = retry.clone();
+        }
+        responses.insert(name.to_owned(), response);
+    }
+    Value::Object(responses)
+}
+
+fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
+    let named = schemas.api.enums.values().find(|found| found.names_errors());
+    let value = named.and_then(|found| found.values.iter().find(|value| value.options.grpc_codes.contains(&code)));
+    value.map_or_else(|| code.to_string(), |value| value.json_name.clone())
+}
+
+fn error(schemas: &mut Schemas<'_>) -> Value {
+    let api = schemas.api;
+    let mut code = json!({"type": "string", "description": "Why the request failed."});
+    if let Some(found) = api.enums.values().find(|found| found.names_errors()) {
+        code["enum"] = found.callable().map(|value| json!(value.json_name)).collect();
+        let lines = found.callable().map(|value| format!("- `{}`: {}", value.json_name, value.docs.replace('\n', " ")));
+        code["description"] = json!(format!("Why the request failed.\n\n{}", lines.collect::<Vec<_>>().join("\n")));
+    }
+    let details = json!({
+        "type": "object",
+        "description": "What is wrong, by field.",
+        "additionalProperties": {"type": "string"},
+        "examples": [{"limit": "Must be between 1 and 100"}],
+    });
+    let message = json!({"type": "string", "description": "For people.", "examples": ["Invalid query parameters"]});
+    if !api.services.iter().any(|service| service.options.envelope) {
+        return schemas.add("Error", |_| {
+            json!({
+                "type": "object",
+                "required": ["code", "reason", "message"],
+                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details},
+            })
+        });
+    }
+    let error = json!({
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": {"code": code, "message": message, "details": details},
+    });
+    let meta = json!({
+        "type": "object",
+        "required": ["timestamp"],
+        "properties": {
+            "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
+            "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
+            "traceId": {"type": "string", "description": "W3C trace the request belongs to.", "examples": ["4bf92f3577b34da6a3ce929d0e0e4736"]},
+        },
+    });
+    schemas.add("ErrorEnvelope", |_| {
+        json!({
+            "type": "object",
+            "description": "An error in its envelope.",
+            "required": ["success", "error", "meta"],
+            "properties": {"success": {"const": false}, "error": error, "meta": meta},
+        })
+    })
+}

@@ -1,0 +1,153 @@
+//! What reading a message keeps in mind.
+
+use crate::Violations;
+
+/// Deepest nesting of messages, lists and objects that is read.
+pub const MAX_DEPTH: usize = 100;
+
+/// State of reading one JSON document.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// What was wrong so far, and where reading stands.
+    pub violations: Violations,
+    depth: usize,
+    mask: Option<Mask>,
+    claims: Vec<(String, Source)>,
+    source: Source,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A variable of the path.
+    #[default]
+    Path,
+    /// A parameter of the query.
+    Query,
+}
+
+/// The proto path where reading stands and the leaves met, for the update mask of a PATCH.
+#[derive(Debug, Default)]
+struct Mask {
+    path: Vec<&'static str>,
+    leaves: Vec<String>,
+    /// Above 0 inside a value that is a leaf as a whole.
+    sealed: usize,
+}
+
+impl Context {
+    /// For reading a document.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For reading a document while noting which fields it names.
+    pub fn with_mask() -> Self {
+        Self {
+            mask: Some(Mask::default()),
+            ..Self::default()
+        }
+    }
+
+    /// For going on after a document was read.
+    pub(crate) fn continuing(violations: Violations) -> Self {
+        Self {
+            violations,
+            ..Self::default()
+        }
+    }
+
+    /// Goes one level deeper, or says that this is too deep.
+    pub(crate) fn descend<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(E::custom(format_args!(
+                "nested deeper than {MAX_DEPTH} levels"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Comes back up.
+    pub(crate) fn ascend(&mut self) {
+        self.depth -= 1;
+    }
+
+    pub(crate) fn enter_field(&mut self, json_name: &'static str, proto_name: &'static str) {
+        self.violations.push_field(json_name);
+        if let Some(mask) = &mut self.mask {
+            mask.path.push(proto_name);
+        }
+    }
+
+    /// Leaves a field; `leaf` when its value stands in the mask as a whole.
+    pub(crate) fn leave_field(&mut self, leaf: bool) {
+        self.violations.pop();
+        if let Some(mask) = &mut self.mask {
+            if leaf && mask.sealed == 0 {
+                mask.leaves.push(mask.path.join("."));
+            }
+            mask.path.pop();
+        }
+    }
+
+    /// How many fields the mask holds.
+    pub(crate) fn mask_len(&self) -> usize {
+        self.mask.as_ref().map_or(0, |mask| mask.leaves.len())
+    }
+
+    /// Runs `read` with the fields inside left out of the mask.
+    pub(crate) fn sealed<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.seal(1);
+        let result = read(self);
+        self.seal(-1);
+        result
+    }
+
+    fn seal(&mut self, by: isize) {
+        if let Some(mask) = &mut self.mask {
+            mask.sealed = mask.sealed.saturating_add_signed(by);
+        }
+    }
+
+    /// Runs `bind` at a field with texts from `source`.
+    pub(crate) fn bind_from(&mut self, source: Source, bind: impl FnOnce(&mut Self)) {
+        self.source = source;
+        bind(self);
+    }
+
+    /// Runs `bind` at a field; used by generated code.
+    pub fn at(&mut self, field: &'static str, bind: impl FnOnce(&mut Self)) {
+        self.violations.push_field(field);
+        bind(self);
+        self.violations.pop();
+    }
+
+    /// Notes a name that no field has; used by generated code.
+    pub fn unknown(&mut self, name: &str) {
+        self.violations
+            .key(name, |violations| violations.add("Unknown parameter"));
+    }
+
+    /// Takes the field where binding stands, once; a second text for it is a violation.
+    pub(crate) fn claim(&mut self) -> bool {
+        let path = self.violations.path();
+        if let Some((_, source)) = self.claims.iter().find(|(claimed, _)| *claimed == path) {
+            self.violations.add(match source {
+                Source::Path => "Is given in the path already",
+                Source::Query => "Given more than once",
+            });
+            return false;
+        }
+        self.claims.push((path, self.source));
+        true
+    }
+
+    /// What was wrong, and the proto paths of the fields the document named.
+    pub fn finish(self) -> (Violations, Vec<String>) {
+        (
+            self.violations,
+            self.mask.map(|mask| mask.leaves).unwrap_or_default(),
+        )
+    }
+}

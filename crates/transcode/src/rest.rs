@@ -1,0 +1,213 @@
+//! REST: from an HTTP request to the handler of an RPC, in process, and back.
+
+mod bind;
+mod body;
+mod call;
+mod render;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+
+pub use call::{Call, Unary};
+pub use render::Problem;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::router::{Match, Router};
+use crate::spec::{Binding, ReasonTable};
+
+/// The body of requests and answers.
+pub type Body = tonic::body::Body;
+
+/// A future without a name.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an answer says about its request. A layer in front puts it into the extensions of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestContext {
+    /// `meta.requestId` of the envelope.
+    pub request_id: String,
+    /// `meta.traceId` of an error.
+    pub trace_id: Option<String>,
+}
+
+/// A service as the transcoder calls it; generated.
+pub trait Service: Send + Sync + 'static {
+    /// The HTTP mappings of its RPCs.
+    fn bindings(&self) -> &'static [Binding];
+
+    /// Answers a request that the binding of this number matched.
+    fn call(&self, binding: usize, call: Call) -> BoxFuture<'_, Response<Body>>;
+}
+
+/// What holds for all calls.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Longest body that is read, in bytes.
+    pub max_body_bytes: usize,
+    /// Tells the time, for `meta.timestamp`.
+    pub clock: fn() -> std::time::SystemTime,
+    /// Request headers that handlers see as metadata, in lower case.
+    pub forwarded_headers: &'static [&'static str],
+    /// Names of the errors of requests that reach no RPC.
+    pub reasons: &'static ReasonTable,
+    /// Whether errors of requests that reach no RPC are wrapped.
+    pub envelope: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            clock: std::time::SystemTime::now,
+            forwarded_headers: &[
+                "authorization",
+                "grpc-timeout",
+                "traceparent",
+                "tracestate",
+                "user-agent",
+                "x-request-id",
+            ],
+            reasons: &ReasonTable::CANONICAL,
+            envelope: false,
+        }
+    }
+}
+
+/// Answers REST requests by calling the handlers of RPCs: a `tower::Service` for any HTTP server.
+#[derive(Clone)]
+pub struct Transcoder(Arc<Inner>);
+
+struct Inner {
+    router: Router,
+    services: Vec<Box<dyn Service>>,
+    settings: Settings,
+}
+
+/// What a path segment need not escape: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A text as one segment of a path.
+pub fn escape_segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// The number of a binding over all services: the service's, and its own in the service.
+fn target(service: usize, binding: usize) -> usize {
+    service << 16 | binding
+}
+
+impl Transcoder {
+    /// A transcoder for some services.
+    pub fn new(settings: Settings, services: impl IntoIterator<Item = Box<dyn Service>>) -> Self {
+        let services: Vec<_> = services.into_iter().collect();
+        let mut router = Router::new();
+        for (number, service) in services.iter().enumerate() {
+            for (index, binding) in service.bindings().iter().enumerate() {
+                router.add(binding, target(number, index));
+            }
+        }
+        Self(Arc::new(Inner {
+            router,
+            services,
+            settings,
+        }))
+    }
+
+    /// Answers a request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Inner {
+            router,
+            services,
+            settings,
+        } = &*self.0;
+        let (parts, body) = request.into_parts();
+        let head = parts.method == Method::HEAD;
+        let response = match router.find(parts.method.as_str(), parts.uri.path()) {
+            Match::Found(binding, target) => {
+                let call = Call {
+                    parts,
+                    body: Body::new(body),
+                    binding,
+                    transcoder: self.clone(),
+                };
+                services[target >> 16].call(target & 0xffff, call).await
+            }
+            Match::MethodNotAllowed(methods) => {
+                let allow = methods.join(", ");
+                if parts.method == Method::OPTIONS {
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                    render::insert(response.headers_mut(), header::ALLOW, &allow);
+                    response
+                } else {
+                    let problem = Problem::new(
+                        StatusCode::METHOD_NOT_ALLOWED,
+                        tonic::Code::InvalidArgument,
+                        "Method not allowed",
+                    )
+                    .with_header(header::ALLOW, &allow);
+                    render::problem(settings, parts.extensions.get(), problem)
+                }
+            }
+            Match::NotFound => render::problem(
+                settings,
+                parts.extensions.get(),
+                Problem::no_such_resource(),
+            ),
+        };
+        if head {
+            without_body(response)
+        } else {
+            response
+        }
+    }
+
+    /// What holds for all calls.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+}
+
+/// The answer to HEAD: what GET would have said, but for the body.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    use http_body::Body as _;
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+impl<B> tonic::codegen::Service<Request<B>> for Transcoder
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let transcoder = self.clone();
+        Box::pin(async move { Ok(transcoder.handle(request).await) })
+    }
+}

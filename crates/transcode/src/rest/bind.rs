@@ -1,0 +1,81 @@
+//! Puts path and query into the request message.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use crate::json::{Binder, Context, Source};
+use crate::router::capture;
+use crate::spec::{Binding, Body};
+
+/// Binds the variables of a path. `named` are the fields the body names, in proto paths: a field has one place.
+pub(super) fn path<M: Binder>(
+    message: &mut M,
+    binding: &Binding,
+    path: &str,
+    named: &[String],
+    context: &mut Context,
+) {
+    for variable in binding.variables {
+        context.bind_from(Source::Path, |context| {
+            match capture(binding, variable, path) {
+                Ok(text) => message.bind(variable.field, &text, context),
+                Err(_) => context.violations.add_at(variable.field, "Must be UTF-8"),
+            }
+        });
+        if named.iter().any(|name| name == variable.field) {
+            context
+                .violations
+                .add_at(variable.field, "Is given in the path and in the body");
+        }
+    }
+}
+
+/// Binds the parameters of a query.
+pub(super) fn query<M: Binder>(
+    message: &mut M,
+    binding: &Binding,
+    query: &str,
+    context: &mut Context,
+) {
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), value) = (decode(name), decode(value)) else {
+            context.violations.add_at("query", "Must be UTF-8");
+            continue;
+        };
+        match binding.body {
+            Body::Whole => context.unknown(&name),
+            Body::Field {
+                json_name,
+                proto_name,
+            } if in_body(&name, json_name) || in_body(&name, proto_name) => {
+                context.violations.add_at(&*name, "Belongs in the body");
+            }
+            _ => match value {
+                Some(value) => context.bind_from(Source::Query, |context| {
+                    message.bind(&name, &value, context)
+                }),
+                None => context.violations.add_at(&*name, "Must be UTF-8"),
+            },
+        }
+    }
+}
+
+fn in_body(name: &str, field: &str) -> bool {
+    name.strip_prefix(field)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Decodes a piece of a query, where `+` is a space. None for what is not UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        percent_decode(spaced.as_bytes())
+            .decode_utf8()
+            .ok()
+            .map(|text| Cow::Owned(text.into_owned()))
+    } else {
+        percent_decode(text.as_bytes()).decode_utf8().ok()
+    }
+}

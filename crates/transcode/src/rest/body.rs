@@ -1,0 +1,122 @@
+//! Reading the body of a request: its type, its length, its encoding.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tonic::Code;
+
+use super::{Body, Problem};
+
+/// Reads a JSON body of at most `max` bytes.
+pub(super) async fn read_json(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+) -> Result<Bytes, Problem> {
+    if !is_json(headers) {
+        return Err(unsupported("Content-Type must be application/json"));
+    }
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(unsupported("Content-Encoding is not supported"));
+    }
+    read(body, max).await
+}
+
+/// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
+pub(super) async fn refuse(body: Body) -> Result<(), Problem> {
+    if body.is_end_stream() || matches!(read(body, 1).await, Ok(bytes) if bytes.is_empty()) {
+        Ok(())
+    } else {
+        Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            "This request takes no body",
+        ))
+    }
+}
+
+async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::InvalidArgument,
+            format!("The body must not be larger than {max} bytes"),
+        )
+    };
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            "The body ended early",
+        )),
+    }
+}
+
+fn unsupported(message: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::InvalidArgument,
+        message,
+    )
+}
+
+/// Whether a body says it is JSON in UTF-8: `application/json` or a type that ends in `+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let Ok(value) = value.to_str() else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    json && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        let check = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, value.parse().expect("a header"));
+            is_json(&headers)
+        };
+        for value in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/merge-patch+json",
+        ] {
+            assert!(check(value), "{value}");
+        }
+        for value in [
+            "text/plain",
+            "application/jsonx",
+            "text/json",
+            "application/json; charset=latin1",
+            "",
+        ] {
+            assert!(!check(value), "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,357 @@
+//! Answers and errors as HTTP: the envelope, headers, details.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::{Body, RequestContext, Settings, Unary};
+use crate::json::kind::camel_case;
+use crate::spec::{self, Binding, MethodSpec, ReasonTable};
+use crate::status::{INVALID, http_status};
+
+/// An error in HTTP's own terms.
+#[derive(Debug)]
+pub struct Problem {
+    pub(super) status: StatusCode,
+    /// What the error is in gRPC, which also names it.
+    pub(super) code: Code,
+    pub(super) message: String,
+    reason: Option<String>,
+    details: Vec<(String, String)>,
+    headers: HeaderMap,
+}
+
+impl Problem {
+    /// An error.
+    pub fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        let (reason, details, headers) = (None, Vec::new(), HeaderMap::new());
+        Self {
+            status,
+            code,
+            message: message.into(),
+            reason,
+            details,
+            headers,
+        }
+    }
+
+    /// The error of a path that leads nowhere.
+    pub(super) fn no_such_resource() -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such resource")
+    }
+
+    /// Adds to `error.details`.
+    #[must_use]
+    pub fn with_detail(mut self, field: impl Into<String>, text: impl Into<String>) -> Self {
+        self.details.push((field.into(), text.into()));
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        insert(&mut self.headers, name, value);
+        self
+    }
+
+    /// What a handler's status is in HTTP.
+    fn from_status(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let mut problem = Self::new(http_status(status.code()), status.code(), status.message());
+        problem.reason = details.error_info().map(|info| info.reason.clone());
+        if let Some(bad) = details.bad_request() {
+            problem.details.extend(
+                bad.field_violations
+                    .iter()
+                    .map(|v| (v.field.clone(), v.description.clone())),
+            );
+        }
+        if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
+            // Whole seconds, rounded up: a caller must not come back too early.
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            insert(
+                &mut problem.headers,
+                header::RETRY_AFTER,
+                &seconds.to_string(),
+            );
+        }
+        if status.code() == Code::Unauthenticated {
+            insert(&mut problem.headers, header::WWW_AUTHENTICATE, "Bearer");
+        }
+        problem
+    }
+}
+
+/// Sets a header whose value is known to be sane; one that is not is left out.
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The answer of a handler.
+pub(super) fn answer<Req, Res>(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    spec: &MethodSpec,
+    unary: &Unary<Req, Res>,
+    message: &Res,
+) -> Response<Body> {
+    let status = StatusCode::from_u16(spec.success_status).unwrap_or(StatusCode::OK);
+    let mut response = if status == StatusCode::NO_CONTENT {
+        Response::new(Body::empty())
+    } else {
+        let mut json = Vec::with_capacity(512);
+        let written = if let Some(version) = spec.envelope {
+            json.extend_from_slice(br#"{"success":true,"data":"#);
+            (unary.encode)(message, &mut json).and_then(|()| {
+                json.extend_from_slice(br#","meta":"#);
+                serde_json::to_writer(
+                    &mut json,
+                    &Meta {
+                        settings,
+                        context,
+                        version: Some(version),
+                        trace: false,
+                    },
+                )?;
+                json.push(b'}');
+                Ok(())
+            })
+        } else {
+            (unary.encode)(message, &mut json)
+        };
+        if written.is_err() {
+            // The handler answered with what has no JSON form, such as a time out of range.
+            let problem = Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::Internal,
+                "An unexpected error occurred",
+            );
+            return problem_of(
+                settings,
+                context,
+                spec.reasons,
+                spec.envelope.is_some(),
+                problem,
+            );
+        }
+        json_response(json)
+    };
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    if let Some(location) = unary.location.and_then(|location| location(message)) {
+        insert(headers, header::LOCATION, &location);
+    }
+    response
+}
+
+/// The error of a handler, or of what stands in front of it.
+pub(super) fn failure(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    binding: &Binding,
+    status: &Status,
+) -> Response<Body> {
+    let mut problem = Problem::from_status(status);
+    let variables: Vec<_> = binding
+        .variables
+        .iter()
+        .filter_map(|variable| camel_case(variable.field))
+        .collect();
+    let in_path = problem
+        .details
+        .iter()
+        .any(|(field, _)| variables.contains(field));
+    if binding.body == spec::Body::None && problem.message == INVALID && !in_path {
+        problem
+            .message
+            .replace_range(.., "Invalid query parameters");
+    }
+    // A caller knows the fields of the body, not which field of the request message the body is.
+    if let spec::Body::Field { json_name, .. } = binding.body {
+        for (field, _) in &mut problem.details {
+            if let Some(rest) = field.strip_prefix(json_name) {
+                if rest.is_empty() || rest.starts_with('.') {
+                    *field = rest.trim_start_matches('.').to_owned();
+                }
+            }
+        }
+    }
+    for (field, _) in problem
+        .details
+        .iter_mut()
+        .filter(|(field, _)| field.is_empty())
+    {
+        field.push_str("body");
+    }
+    problem_of(
+        settings,
+        context,
+        binding.spec.reasons,
+        binding.spec.envelope.is_some(),
+        problem,
+    )
+}
+
+/// An error of a request that reached no RPC.
+pub(super) fn problem(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    problem: Problem,
+) -> Response<Body> {
+    problem_of(
+        settings,
+        context,
+        settings.reasons,
+        settings.envelope,
+        problem,
+    )
+}
+
+/// An error.
+pub(super) fn problem_of(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    reasons: &ReasonTable,
+    envelope: bool,
+    problem: Problem,
+) -> Response<Body> {
+    let code = problem
+        .reason
+        .as_deref()
+        .unwrap_or_else(|| reasons.name(problem.code));
+    let json = if envelope {
+        serde_json::to_vec(&Envelope {
+            success: false,
+            error: Error {
+                code,
+                message: &problem.message,
+                details: Details(&problem.details),
+            },
+            meta: Meta {
+                settings,
+                context,
+                version: None,
+                trace: true,
+            },
+        })
+    } else {
+        serde_json::to_vec(&RpcStatus {
+            code: problem.code as i32,
+            reason: code,
+            message: &problem.message,
+            details: Details(&problem.details),
+        })
+    };
+    let mut response = json_response(json.unwrap_or_default());
+    *response.status_mut() = problem.status;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().extend(problem.headers);
+    response
+}
+
+fn json_response(json: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::new(Full::from(json)));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    success: bool,
+    error: Error<'a>,
+    meta: Meta<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details<'a>,
+}
+
+/// An error without the envelope, after `google.rpc.Status`.
+#[derive(Serialize)]
+struct RpcStatus<'a> {
+    code: i32,
+    reason: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details<'a>,
+}
+
+/// `{field: text}`.
+struct Details<'a>(&'a [(String, String)]);
+
+impl Details<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, text)| (field, text)))
+    }
+}
+
+/// `meta` of the envelope.
+struct Meta<'a> {
+    settings: &'a Settings,
+    context: Option<&'a RequestContext>,
+    version: Option<&'static str>,
+    trace: bool,
+}
+
+impl Serialize for Meta<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(context) = self.context {
+            map.serialize_entry("requestId", &context.request_id)?;
+        }
+        map.serialize_entry("timestamp", &rfc3339((self.settings.clock)()))?;
+        if let Some(version) = self.version {
+            map.serialize_entry("version", version)?;
+        }
+        if let (true, Some(trace_id)) = (
+            self.trace,
+            self.context.and_then(|context| context.trace_id.as_ref()),
+        ) {
+            map.serialize_entry("traceId", trace_id)?;
+        }
+        map.end()
+    }
+}
+
+/// A time in whole seconds, such as `2024-01-15T10:30:00Z`.
+fn rfc3339(time: SystemTime) -> String {
+    let time = time::OffsetDateTime::from(time);
+    let mut text = String::with_capacity(20);
+    // Writing to a String can't fail.
+    let _ = write!(
+        text,
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    text
+}
