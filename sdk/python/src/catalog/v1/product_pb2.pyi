@@ -212,8 +212,8 @@ class Money(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     amount: _builtins.str
-    """Decimal amount, at least 0, with at most 15 digits before the point and 4 after it.
-    A JSON number in REST, a decimal string in gRPC.
+    """Decimal amount, at least 0, with at most 15 digits before the point and 4 after it: a decimal string in gRPC, a
+    number in REST.
     """
     currency: _builtins.str
     """ISO 4217 currency code."""

@@ -196,8 +196,8 @@ export const ProductSummarySchema: GenMessage<ProductSummary> = /*@__PURE__*/
  */
 export type Money = Message<"catalog.v1.Money"> & {
   /**
-   * Decimal amount, at least 0, with at most 15 digits before the point and 4 after it.
-   * A JSON number in REST, a decimal string in gRPC.
+   * Decimal amount, at least 0, with at most 15 digits before the point and 4 after it: a decimal string in gRPC, a
+   * number in REST.
    *
    * @generated from field: string amount = 1;
    */
