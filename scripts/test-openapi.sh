@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Checks the OpenAPI document by two readers, and the running service against it.
+# CATALOG_BIN names the service to test; without it the development build is made and used.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+need_npm tools
+need_python
+
+echo "openapi: redocly"
+REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+  tools/node_modules/.bin/redocly lint --extends recommended openapi/openapi.yaml
+echo "openapi: openapi-spec-validator"
+.tools/python/bin/openapi-spec-validator openapi/openapi.yaml openapi/openapi.json
+
+start_service
+echo "openapi: schemathesis"
+.tools/python/bin/schemathesis run "$CATALOG_HTTP_URL/openapi.json" \
+  --checks all \
+  --header "Authorization: Bearer $CATALOG_TOKEN" \
+  --max-examples "${SCHEMATHESIS_EXAMPLES:-40}" \
+  --request-timeout 10 \
+  --generation-database none \
+  --no-color

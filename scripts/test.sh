@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Runs every test. Installs PostgreSQL when it is missing and it may; each test starts its own private
+# instance and leaves a server that is already there alone.
+# With CI=true a test that cannot run is a failure.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+results=()
+failed=0
+
+# Runs one part and keeps how it ended. part NAME COMMAND...
+part() {
+  local name=$1 status=0 start=$SECONDS
+  shift
+  echo "== $name"
+  "$@" || status=$?
+  case $status in
+    0) results+=("passed   $name ($((SECONDS - start)) s)") ;;
+    "$SKIPPED") results+=("skipped  $name") ;;
+    *)
+      results+=("FAILED   $name")
+      failed=1
+      ;;
+  esac
+}
+
+# The parts below are called through `part`.
+# shellcheck disable=SC2317
+postgres_found() {
+  local candidate
+  for candidate in "${POSTGRES_BIN:+$POSTGRES_BIN/initdb}" "$(command -v initdb || true)" /usr/lib/postgresql/*/bin/initdb; do
+    [[ -x $candidate ]] && return 0
+  done
+  return 1
+}
+
+# shellcheck disable=SC2317
+postgres() {
+  postgres_found && return 0
+  # The package would otherwise make and start a cluster of its own.
+  if apt_install postgresql-common; then
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/no-main-cluster.conf
+    apt_install postgresql || true
+  fi
+  postgres_found || (skip "tests against an installed PostgreSQL: initdb was not found; install PostgreSQL 15 or newer")
+}
+
+part "PostgreSQL is installed" postgres
+part "cargo test" cargo test --workspace --locked --no-fail-fast
+if cargo build --quiet --locked --bin catalog-service; then
+  CATALOG_BIN=$(realpath "${CARGO_TARGET_DIR:-target}/debug/catalog-service")
+  export CATALOG_BIN
+  part "SDKs" scripts/test-sdk.sh
+  part "OpenAPI" scripts/test-openapi.sh
+else
+  failed=1
+fi
+
+echo
+echo "== summary"
+printf '%s\n' "${results[@]}"
+exit "$failed"

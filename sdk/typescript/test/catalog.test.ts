@@ -1,0 +1,138 @@
+// Calls a running service over gRPC-Web, as a browser does.
+// CATALOG_HTTP_URL and CATALOG_TOKEN say where it is and who calls; scripts/test-sdk.sh sets them.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+
+import { create } from "@bufbuild/protobuf";
+import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  ConnectError,
+  createClient,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-node";
+
+import {
+  BadRequestSchema,
+  CatalogService,
+  ErrorInfoSchema,
+  MoneySchema,
+  ProductSchema,
+  ProductStatus,
+} from "../src/index.js";
+
+function setting(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) {
+    throw new Error(`${name} is not set: run scripts/test-sdk.sh`);
+  }
+  return value;
+}
+
+function client(token: string | undefined) {
+  const authorize: Interceptor = (next) => (request) => {
+    if (token !== undefined) {
+      request.header.set("Authorization", `Bearer ${token}`);
+    }
+    return next(request);
+  };
+  const transport = createGrpcWebTransport({
+    baseUrl: setting("CATALOG_HTTP_URL"),
+    httpVersion: "1.1",
+    interceptors: [authorize],
+  });
+  return createClient(CatalogService, transport);
+}
+
+const catalog = client(setting("CATALOG_TOKEN"));
+
+async function failure(call: Promise<unknown>): Promise<ConnectError> {
+  try {
+    await call;
+  } catch (error) {
+    assert.ok(error instanceof ConnectError);
+    return error;
+  }
+  assert.fail("the call succeeded");
+}
+
+test("a product is created, read, listed, changed and deleted", async () => {
+  const sku = `TS-${randomUUID()}`;
+  const warehouse = sku.slice(0, 40);
+  const { product: created } = await catalog.createProduct({
+    sku,
+    name: "Business Laptop",
+    category: "electronics",
+    attributes: { color: "Silver", ports: 4 },
+    price: create(MoneySchema, { amount: "1299.99", currency: "USD" }),
+    warehouse,
+  });
+  assert.ok(created);
+  assert.match(created.id, /^prod_/);
+  assert.equal(created.sku, sku);
+  assert.equal(created.status, ProductStatus.ACTIVE);
+  assert.equal(created.version, 1);
+
+  const byId = await catalog.getProduct({
+    key: { case: "id", value: created.id },
+  });
+  assert.deepEqual(byId.product, created);
+  const bySku = await catalog.getProduct({ key: { case: "sku", value: sku } });
+  assert.deepEqual(bySku.product, created);
+
+  const list = await catalog.listProducts({ warehouse, limit: 10 });
+  assert.deepEqual(
+    list.products.map((product) => product.id),
+    [created.id],
+  );
+  assert.equal(list.pagination?.page, 1);
+  assert.equal(list.pagination?.limit, 10);
+  assert.equal(list.pagination?.total, 1);
+  assert.equal(list.pagination?.totalPages, 1);
+
+  const { product: changed } = await catalog.updateProduct({
+    product: create(ProductSchema, { id: created.id, name: "Gaming Laptop" }),
+    updateMask: create(FieldMaskSchema, { paths: ["name"] }),
+  });
+  assert.equal(changed?.name, "Gaming Laptop");
+  assert.equal(changed?.category, "electronics");
+  assert.equal(changed?.price?.amount, created.price?.amount);
+  assert.equal(changed?.version, 2);
+
+  await catalog.deleteProduct({ id: created.id });
+  const gone = await failure(
+    catalog.getProduct({ key: { case: "id", value: created.id } }),
+  );
+  assert.equal(gone.code, Code.NotFound);
+});
+
+test("a bad request names every field at fault", async () => {
+  const error = await failure(
+    catalog.createProduct({ sku: "not a SKU", name: "" }),
+  );
+  assert.equal(error.code, Code.InvalidArgument);
+  const [reason] = error.findDetails(ErrorInfoSchema);
+  assert.equal(reason?.reason, "INVALID_PARAMETERS");
+  const [badRequest] = error.findDetails(BadRequestSchema);
+  assert.deepEqual(
+    badRequest?.fieldViolations.map((violation) => violation.field).sort(),
+    ["name", "sku"],
+  );
+});
+
+test("a SKU is taken once", async () => {
+  const sku = `TS-${randomUUID()}`;
+  const { product } = await catalog.createProduct({ sku, name: "First" });
+  const error = await failure(catalog.createProduct({ sku, name: "Second" }));
+  assert.equal(error.code, Code.AlreadyExists);
+  assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "CONFLICT");
+  await catalog.deleteProduct({ id: product?.id ?? "" });
+});
+
+test("a caller without a token is told so", async () => {
+  const error = await failure(client(undefined).listProducts({}));
+  assert.equal(error.code, Code.Unauthenticated);
+  assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "UNAUTHORIZED");
+});
