@@ -1,3 +1,5 @@
 //! The catalog service.
 
+pub mod auth;
+pub mod cli;
 pub mod pb;
