@@ -1,1 +1,3 @@
-//! lib
+//! The product catalog service.
+
+pub mod config;
