@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! `catalog-service`: serves the catalog, and what belongs to it on the command line.
 
 use std::process::ExitCode;
@@ -11,3 +12,6 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     }
 }
+=======
+fn main() {}
+>>>>>>> config
