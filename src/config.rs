@@ -172,7 +172,7 @@ sections! {
     Migration {
         path: PathBuf = "migration.path", "a directory", |s| word(s).map(Into::into);
         table: String = "migration.table", "a table name of letters, digits, _ and .", |s| (!s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')).then(|| s.to_owned());
-        auto_migrate: bool = "migration.auto_migrate", "true or false", boolean;
+        auto_migrate: Option<bool> = "migration.auto_migrate", "true or false, or nothing", |s| or_unset(s, boolean);
         lock_timeout: Duration = "migration.lock_timeout", DURATION, positive;
     }
     /// Tokens.

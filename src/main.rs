@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! `catalog-service`: serves the catalog, and what belongs to it on the command line.
 
 use std::process::ExitCode;
@@ -12,6 +11,3 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     }
 }
-=======
-fn main() {}
->>>>>>> config

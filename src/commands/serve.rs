@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{runtime, token};
 use crate::app::{App, Embedded, Error, Parts};
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::lifecycle::{NAME, VERSION};
 use crate::telemetry;
 
@@ -16,9 +16,8 @@ const SHOWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Runs the service until a signal ends it.
 pub(super) fn run(config: &Config) -> Result<(), Error> {
     let started = Instant::now();
-    telemetry::init(&config.log.level, config.log.format == LogFormat::Json);
-    let source = config.data.database.source.as_ref();
-    let embedded = if source.is_none() { Some(Embedded::start(&config.data_dir)?) } else { None };
+    telemetry::init(&config.telemetry.log_level, config.telemetry.log_json);
+    let embedded = if config.database.source.is_empty() { Some(Embedded::start(&config.data_dir)?) } else { None };
     let result = serve(config, embedded.as_ref(), started);
     if let Some(embedded) = embedded {
         embedded.stop()?;
@@ -27,10 +26,9 @@ pub(super) fn run(config: &Config) -> Result<(), Error> {
 }
 
 fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Result<(), Error> {
-    let source = config.data.database.source.as_ref();
     let parts = Parts {
         database_url: embedded.map_or_else(
-            || source.map(|source| source.expose().to_owned()).unwrap_or_default(),
+            || config.database.source.expose().to_owned(),
             Embedded::url,
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),

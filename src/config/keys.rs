@@ -73,7 +73,7 @@ pub const KEYS: &[Key] = &[
     key("trace.endpoint", &["TRACE_ENDPOINT", "JAEGER_ENDPOINT"], ""),
     key("migration.path", &["MIGRATION_PATH"], "./migrations"),
     key("migration.table", &["MIGRATION_TABLE"], "schema_migrations"),
-    key("migration.auto_migrate", &["AUTO_MIGRATE"], "false"),
+    key("migration.auto_migrate", &["AUTO_MIGRATE"], ""),
     key("migration.lock_timeout", &["MIGRATION_LOCK_TIMEOUT"], "15m"),
     key("auth.jwt.private_key_path", &["JWT_PRIVATE_KEY_PATH"], ""),
     key("auth.jwt.public_key_path", &[], ""),
