@@ -117,8 +117,7 @@ start_service() {
     kill -0 "$service_pid" 2>/dev/null || break
     sleep 0.1
   done
-  echo "error: the service did not become ready; its log:" >&2
-  cat "$service_dir/log" >&2
+  echo "error: the service did not become ready" >&2
   return 1
 }
 
