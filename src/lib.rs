@@ -1,3 +1,18 @@
-//! The catalog service.
+//! The catalog service: from the contract to REST, gRPC-Web and gRPC, over PostgreSQL.
+//!
+//! The way of a request: [`transport`] → the generated stack of [`pb`], with [`transport::AccessPolicy`] in front →
+//! [`service`] (parse, call, convert) → [`domain`] (rules) → [`store`] (SQL).
 
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod lifecycle;
+pub mod migrate;
 pub mod pb;
+pub mod service;
+pub mod store;
+pub mod system;
+pub mod telemetry;
+pub mod transport;

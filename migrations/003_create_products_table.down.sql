@@ -1,0 +1,2 @@
+-- Drops the table with its indexes, constraints and comments.
+DROP TABLE IF EXISTS products CASCADE;

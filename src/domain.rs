@@ -1,0 +1,20 @@
+//! The rules of the catalog: what a product is, which values it takes, what can be done with it.
+//!
+//! Knows neither how it is called (gRPC, REST) nor where products are kept: those sides meet it
+//! at [`Catalog`] and at the traits of [`ports`].
+
+pub mod catalog;
+pub mod error;
+pub mod id;
+pub mod ports;
+pub mod product;
+pub mod value;
+
+pub use catalog::{Catalog, ProductKey};
+pub use error::{Error, FieldViolation, Result};
+pub use id::ProductId;
+pub use ports::{Change, Environment, ListQuery, Page, ProductStore};
+pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
+pub use value::{
+    Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
+};

@@ -1,0 +1,163 @@
+//! Identifiers in the TypeID form: a prefix, `_`, and a UUID in 26 characters of Crockford's
+//! base32 in lowercase. Ids of UUIDv7 sort by the time they were made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 26;
+
+/// The text of `uuid` under `prefix`, such as `prod_01hm6xkqz0e8s8a3kq5w2v9t4c`.
+pub fn encode(prefix: &str, uuid: Uuid) -> String {
+    let bits = uuid.as_u128();
+    let mut text = String::with_capacity(prefix.len() + 1 + LENGTH);
+    text.push_str(prefix);
+    text.push('_');
+    for place in (0..LENGTH).rev() {
+        text.push(char::from(ALPHABET[((bits >> (5 * place)) & 31) as usize]));
+    }
+    text
+}
+
+/// The UUID of a text that [`encode`] made with the same prefix; `None` for any other text.
+pub fn decode(prefix: &str, text: &str) -> Option<Uuid> {
+    let digits = text.strip_prefix(prefix)?.strip_prefix('_')?.as_bytes();
+    // 26 digits hold 130 bits: the first one may not use its upper two.
+    if digits.len() != LENGTH || digits[0] > b'7' {
+        return None;
+    }
+    let mut bits = 0_u128;
+    for digit in digits {
+        bits = (bits << 5) | u128::from(value(*digit)?);
+    }
+    Some(Uuid::from_u128(bits))
+}
+
+fn value(digit: u8) -> Option<u8> {
+    // i, l, o and u are not in the alphabet, so the letters after them move up.
+    Some(match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'h' => digit - b'a' + 10,
+        b'j' | b'k' => digit - b'j' + 18,
+        b'm' | b'n' => digit - b'm' + 20,
+        b'p'..=b't' => digit - b'p' + 22,
+        b'v'..=b'z' => digit - b'v' + 27,
+        _ => return None,
+    })
+}
+
+/// Identifier of a product, written `prod_…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductId(Uuid);
+
+impl ProductId {
+    /// What the text of a product id begins with.
+    pub const PREFIX: &str = "prod";
+
+    /// The id of a UUID.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID inside.
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode(Self::PREFIX, self.0))
+    }
+}
+
+/// The text is not a product id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Must be a product id: prod_ and 26 characters")]
+pub struct InvalidProductId;
+
+impl FromStr for ProductId {
+    type Err = InvalidProductId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        decode(Self::PREFIX, text).map(Self).ok_or(InvalidProductId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn known_ids() {
+        // The examples of the TypeID specification.
+        for (uuid, text) in [
+            (
+                "00000000-0000-0000-0000-000000000000",
+                "00000000000000000000000000",
+            ),
+            (
+                "00000000-0000-0000-0000-000000000020",
+                "00000000000000000000000010",
+            ),
+            (
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                "7zzzzzzzzzzzzzzzzzzzzzzzzz",
+            ),
+            (
+                "0110c853-1d09-52d8-d73e-1194e95b5f19",
+                "0123456789abcdefghjkmnpqrs",
+            ),
+        ] {
+            let uuid = Uuid::parse_str(uuid).expect("a UUID");
+            assert_eq!(encode("req", uuid), format!("req_{text}"));
+            assert_eq!(decode("req", &format!("req_{text}")), Some(uuid));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "prod_",
+            "prod",
+            "01hm6xkqz0e8s8a3kq5w2v9t4c",
+            "evt_01hm6xkqz0e8s8a3kq5w2v9t4c",
+            "prod_01hm6xkqz0e8s8a3kq5w2v9t4",
+            "prod_01hm6xkqz0e8s8a3kq5w2v9t4cc",
+            "prod_81hm6xkqz0e8s8a3kq5w2v9t4c",
+            "prod_01HM6XKQZ0E8S8A3KQ5W2V9T4C",
+            "prod_01hm6xkqz0e8s8a3kq5w2v9t4i",
+            "prod_01hm6xkqz0e8s8a3kq5w2v9t4u",
+            "prod__1hm6xkqz0e8s8a3kq5w2v9t4c",
+            " prod_01hm6xkqz0e8s8a3kq5w2v9t4c",
+        ] {
+            assert_eq!(text.parse::<ProductId>(), Err(InvalidProductId), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(bits: u128) {
+            let id = ProductId::new(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn text_sorts_like_the_uuid(a: u128, b: u128) {
+            let text = |bits| encode("prod", Uuid::from_u128(bits));
+            prop_assert_eq!(a.cmp(&b), text(a).cmp(&text(b)));
+        }
+
+        #[test]
+        fn what_is_read_is_written_the_same(text in "prod_[0-9a-z]{26}") {
+            if let Ok(id) = text.parse::<ProductId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The handlers of the RPCs: parse, call, convert.
+
+mod catalog;
+mod convert;
+mod error;
+
+pub use catalog::CatalogHandler;
+pub use error::{status, unavailable};

@@ -1,0 +1,71 @@
+//! `catalog.v1.CatalogService`.
+
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use super::error::status;
+use crate::domain::catalog::Catalog;
+use crate::domain::ports::{Environment, ProductStore};
+use crate::pb::catalog::v1 as pb;
+use crate::pb::catalog::v1::catalog_service_server::CatalogService;
+
+/// The handlers of the catalog's RPCs. What they get was let in and keeps the rules of the contract already.
+#[derive(Debug)]
+pub struct CatalogHandler<S, E> {
+    catalog: Catalog<S, E>,
+}
+
+impl<S: ProductStore, E: Environment> CatalogHandler<S, E> {
+    /// Handlers over a catalog.
+    pub const fn new(catalog: Catalog<S, E>) -> Self {
+        Self { catalog }
+    }
+}
+
+#[tonic::async_trait]
+impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
+    async fn list_products(
+        &self,
+        request: Request<pb::ListProductsRequest>,
+    ) -> Result<Response<pb::ListProductsResponse>, Status> {
+        let query = convert::list_query(request.get_ref()).map_err(|error| status(&error))?;
+        let page = self.catalog.list(&query).await.map_err(|error| status(&error))?;
+        Ok(Response::new(convert::page(&query, page)))
+    }
+
+    async fn get_product(
+        &self,
+        request: Request<pb::GetProductRequest>,
+    ) -> Result<Response<pb::GetProductResponse>, Status> {
+        let key = convert::product_key(request.get_ref()).map_err(|error| status(&error))?;
+        let product = self.catalog.get(&key).await.map_err(|error| status(&error))?;
+        Ok(Response::new(pb::GetProductResponse { product: Some(convert::product(product)) }))
+    }
+
+    async fn create_product(
+        &self,
+        request: Request<pb::CreateProductRequest>,
+    ) -> Result<Response<pb::CreateProductResponse>, Status> {
+        let new = convert::new_product(request.into_inner()).map_err(|error| status(&error))?;
+        let product = self.catalog.create(new).await.map_err(|error| status(&error))?;
+        Ok(Response::new(pb::CreateProductResponse { product: Some(convert::product(product)) }))
+    }
+
+    async fn update_product(
+        &self,
+        request: Request<pb::UpdateProductRequest>,
+    ) -> Result<Response<pb::UpdateProductResponse>, Status> {
+        let (id, patch) = convert::patch(request.into_inner()).map_err(|error| status(&error))?;
+        let product = self.catalog.update(id, patch).await.map_err(|error| status(&error))?;
+        Ok(Response::new(pb::UpdateProductResponse { product: Some(convert::product(product)) }))
+    }
+
+    async fn delete_product(
+        &self,
+        request: Request<pb::DeleteProductRequest>,
+    ) -> Result<Response<pb::DeleteProductResponse>, Status> {
+        let id = convert::product_id(&request.get_ref().id).map_err(|error| status(&error))?;
+        self.catalog.delete(id).await.map_err(|error| status(&error))?;
+        Ok(Response::new(pb::DeleteProductResponse {}))
+    }
+}

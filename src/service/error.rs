@@ -1,0 +1,58 @@
+//! Domain errors as gRPC statuses; REST makes its answers of the same.
+
+
+use tonic::{Code, Status};
+use transcode::Violation;
+use transcode::status::{invalid, status as named};
+
+use crate::domain::error::Error;
+use crate::pb::catalog::v1::REASONS;
+
+/// What a caller is told of a fault of the service.
+const UNEXPECTED: &str = "An unexpected error occurred";
+
+/// The status of a domain error. Private causes go to the log and nowhere else.
+pub fn status(error: &Error) -> Status {
+    match error {
+        Error::InvalidParameters(violations) => invalid(
+            &REASONS,
+            violations.iter().map(|violation| Violation {
+                field: violation.field.clone(),
+                description: violation.message.clone(),
+            }),
+        ),
+        Error::NotFound { .. } => named(&REASONS, Code::NotFound, error.to_string()),
+        Error::AlreadyExists { .. } => named(&REASONS, Code::AlreadyExists, error.to_string()),
+        Error::Conflict => named(&REASONS, Code::Aborted, error.to_string()),
+        Error::Unavailable(cause) => {
+            tracing::warn!(cause = %chain(&**cause), "a dependency does not answer");
+            unavailable()
+        }
+        Error::Internal(cause) => {
+            tracing::error!(cause = %chain(&**cause), "unexpected error");
+            named(&REASONS, Code::Internal, UNEXPECTED)
+        }
+    }
+}
+
+/// The status of a service that can't answer for the moment.
+pub fn unavailable() -> Status {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    let mut details = ErrorDetails::new();
+    details
+        .set_error_info(REASONS.name(Code::Unavailable), REASONS.domain, std::collections::HashMap::new())
+        .set_retry_info(Some(std::time::Duration::from_secs(1)));
+    Status::with_error_details(Code::Unavailable, "Service temporarily unavailable", details)
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

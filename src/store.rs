@@ -1,0 +1,7 @@
+//! Keeps the catalog in PostgreSQL.
+
+mod error;
+pub mod postgres;
+pub mod products;
+
+pub use products::PgProducts;

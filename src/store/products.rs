@@ -1,0 +1,328 @@
+//! Products in PostgreSQL. Every statement is static, checked at compile time and prepared.
+
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+use sqlx::PgPool;
+use sqlx::types::Json;
+use time::{OffsetDateTime, UtcOffset};
+use uuid::Uuid;
+
+use super::error::{corrupt, from_sqlx};
+use crate::domain::error::Result;
+use crate::domain::{
+    Amount, Attributes, Brand, Category, Change, Currency, Description, Error, ListQuery, Money,
+    Page, Product, ProductId, ProductName, ProductStatus, ProductStore, ProductSummary, Sku,
+    Warehouse,
+};
+
+/// The table `products`.
+#[derive(Clone, Debug)]
+pub struct PgProducts {
+    pool: PgPool,
+}
+
+impl PgProducts {
+    /// The products of a database.
+    pub const fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+struct Row {
+    id: Uuid,
+    sku: String,
+    name: String,
+    description: Option<String>,
+    category: Option<String>,
+    brand: Option<String>,
+    attributes: Option<Json<Map<String, Value>>>,
+    warehouse_id: Option<String>,
+    status: String,
+    price_amount: Option<Decimal>,
+    currency: Option<String>,
+    version: i32,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+struct SummaryRow {
+    id: Uuid,
+    sku: String,
+    name: String,
+    category: Option<String>,
+    warehouse_id: Option<String>,
+    price_amount: Option<Decimal>,
+    currency: Option<String>,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+fn value<T>(
+    column: &'static str,
+    parsed: std::result::Result<T, impl std::fmt::Display>,
+) -> Result<T> {
+    parsed.map_err(|message| corrupt(column, message))
+}
+
+fn optional<V, T, M: std::fmt::Display>(
+    column: &'static str,
+    stored: Option<V>,
+    parse: impl FnOnce(V) -> std::result::Result<T, M>,
+) -> Result<Option<T>> {
+    stored
+        .map(|stored| value(column, parse(stored)))
+        .transpose()
+}
+
+fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Money>> {
+    match (amount, currency) {
+        (Some(amount), Some(currency)) => Ok(Some(Money {
+            amount: value("price_amount", Amount::new(amount))?,
+            currency: value("currency", Currency::parse(currency))?,
+        })),
+        (None, None) => Ok(None),
+        _ => Err(corrupt(
+            "price_amount",
+            "price without currency, or the reverse",
+        )),
+    }
+}
+
+impl Row {
+    fn into_product(self) -> Result<Product> {
+        Ok(Product {
+            id: ProductId::new(self.id),
+            sku: value("sku", Sku::parse(self.sku))?,
+            name: value("name", ProductName::parse(self.name))?,
+            description: optional("description", self.description, Description::parse)?,
+            category: optional("category", self.category, Category::parse)?,
+            brand: optional("brand", self.brand, Brand::parse)?,
+            attributes: optional("attributes", self.attributes, |Json(map)| {
+                Attributes::parse(map)
+            })?,
+            price: money(self.price_amount, self.currency)?,
+            warehouse: optional("warehouse_id", self.warehouse_id, Warehouse::parse)?,
+            status: ProductStatus::parse(&self.status)
+                .ok_or_else(|| corrupt("status", &self.status))?,
+            created_at: self.created_at.to_offset(UtcOffset::UTC),
+            updated_at: self.updated_at.to_offset(UtcOffset::UTC),
+            version: self.version,
+        })
+    }
+}
+
+impl SummaryRow {
+    fn into_summary(self) -> Result<ProductSummary> {
+        Ok(ProductSummary {
+            id: ProductId::new(self.id),
+            sku: value("sku", Sku::parse(self.sku))?,
+            name: value("name", ProductName::parse(self.name))?,
+            category: optional("category", self.category, Category::parse)?,
+            price: money(self.price_amount, self.currency)?,
+            warehouse: optional("warehouse_id", self.warehouse_id, Warehouse::parse)?,
+            created_at: self.created_at.to_offset(UtcOffset::UTC),
+            updated_at: self.updated_at.to_offset(UtcOffset::UTC),
+        })
+    }
+}
+
+/// One product by a condition, with all its columns.
+macro_rules! select_product {
+    ($condition:literal, $($argument:expr),+) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT id, sku, name, description, category, brand,
+                      attributes AS "attributes: Json<Map<String, Value>>",
+                      warehouse_id, status, price_amount, currency, version,
+                      created_at, updated_at
+                 FROM products WHERE deleted_at IS NULL AND "# + $condition,
+            $($argument),+
+        )
+    };
+}
+
+/// A page and the total of a filter. Each filter has statements of its own, so that each has a
+/// plan of its own; the inner select pages over the index and only the rows of the page are read
+/// in full. An array, not a join: for a join the generic plan of a prepared statement expects a
+/// tenth of the table and reads all of it.
+macro_rules! select_page {
+    ($pool:expr, $query:expr, $filter:literal $(, $argument:expr)*) => {{
+        let total = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "total!" FROM products WHERE deleted_at IS NULL"# + $filter
+            $(, $argument)*
+        )
+        .fetch_one($pool)
+        .await
+        .map_err(from_sqlx)?;
+        if total <= $query.offset() {
+            (total, Vec::new())
+        } else {
+            let rows = select_page!(@rows $filter $(, $argument)*; $query)
+                .fetch_all($pool)
+                .await
+                .map_err(from_sqlx)?;
+            (total, rows)
+        }
+    }};
+    (@rows $filter:literal; $query:expr) => {
+        select_page!(@sql $filter, "ORDER BY id DESC LIMIT $1 OFFSET $2";
+            i64::from($query.limit()), $query.offset())
+    };
+    (@rows $filter:literal, $a:expr; $query:expr) => {
+        select_page!(@sql $filter, "ORDER BY id DESC LIMIT $2 OFFSET $3";
+            $a, i64::from($query.limit()), $query.offset())
+    };
+    (@rows $filter:literal, $a:expr, $b:expr; $query:expr) => {
+        select_page!(@sql $filter, "ORDER BY id DESC LIMIT $3 OFFSET $4";
+            $a, $b, i64::from($query.limit()), $query.offset())
+    };
+    (@sql $filter:literal, $paging:literal; $($argument:expr),+) => {
+        sqlx::query_as!(
+            SummaryRow,
+            "SELECT id, sku, name, category, warehouse_id, price_amount, currency,
+                    created_at, updated_at
+               FROM products
+               WHERE id = ANY(ARRAY(SELECT id FROM products WHERE deleted_at IS NULL" + $filter + " "
+            + $paging + ")) ORDER BY id DESC",
+            $($argument),+
+        )
+    };
+}
+
+impl ProductStore for PgProducts {
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        let pool = &self.pool;
+        let category = query.category().map(Category::as_str);
+        let warehouse = query.warehouse().map(Warehouse::as_str);
+        let (total, rows) = match (category, warehouse) {
+            (None, None) => select_page!(pool, query, ""),
+            (Some(category), None) => select_page!(pool, query, " AND category = $1", category),
+            (None, Some(warehouse)) => {
+                select_page!(pool, query, " AND warehouse_id = $1", warehouse)
+            }
+            (Some(category), Some(warehouse)) => select_page!(
+                pool,
+                query,
+                " AND category = $1 AND warehouse_id = $2",
+                category,
+                warehouse
+            ),
+        };
+        let items = rows
+            .into_iter()
+            .map(SummaryRow::into_summary)
+            .collect::<Result<_>>()?;
+        Ok(Page { items, total })
+    }
+
+    async fn find(&self, id: ProductId) -> Result<Option<Product>> {
+        select_product!("id = $1", id.uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(from_sqlx)?
+            .map(Row::into_product)
+            .transpose()
+    }
+
+    async fn find_by_sku(&self, sku: &Sku) -> Result<Option<Product>> {
+        select_product!("sku = $1", sku.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(from_sqlx)?
+            .map(Row::into_product)
+            .transpose()
+    }
+
+    async fn insert(&self, product: &Product) -> Result<()> {
+        let written = sqlx::query!(
+            "INSERT INTO products (id, sku, name, description, category, brand, attributes,
+                 warehouse_id, status, price_amount, currency, version, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            product.id.uuid(),
+            product.sku.as_str(),
+            product.name.as_str(),
+            product.description.as_ref().map(Description::as_str),
+            product.category.as_ref().map(Category::as_str),
+            product.brand.as_ref().map(Brand::as_str),
+            product.attributes.as_ref().map(|a| Json(a.as_map())) as _,
+            product.warehouse.as_ref().map(Warehouse::as_str),
+            product.status.as_str(),
+            product.price.as_ref().map(|price| price.amount.decimal()),
+            product.price.as_ref().map(|price| price.currency.as_str()),
+            product.version,
+            product.created_at,
+            product.updated_at,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(from_sqlx)?;
+        one_row(written.rows_affected())
+    }
+
+    async fn update<F>(&self, id: ProductId, change: F) -> Result<Option<Change>>
+    where
+        F: FnOnce(&Product) -> Result<Option<Product>> + Send,
+    {
+        // Dropped without a commit, the transaction is rolled back and the lock released.
+        let mut transaction = self.pool.begin().await.map_err(from_sqlx)?;
+        let row = select_product!("id = $1 FOR UPDATE", id.uuid())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(from_sqlx)?;
+        let Some(before) = row.map(Row::into_product).transpose()? else {
+            return Ok(None);
+        };
+        let Some(after) = change(&before)? else {
+            return Ok(Some(Change {
+                after: before.clone(),
+                before,
+            }));
+        };
+        let written = sqlx::query!(
+            "UPDATE products
+                SET name = $2, description = $3, category = $4, brand = $5, attributes = $6,
+                    warehouse_id = $7, status = $8, price_amount = $9, currency = $10,
+                    version = $11, updated_at = $12
+              WHERE id = $1",
+            id.uuid(),
+            after.name.as_str(),
+            after.description.as_ref().map(Description::as_str),
+            after.category.as_ref().map(Category::as_str),
+            after.brand.as_ref().map(Brand::as_str),
+            after.attributes.as_ref().map(|a| Json(a.as_map())) as _,
+            after.warehouse.as_ref().map(Warehouse::as_str),
+            after.status.as_str(),
+            after.price.as_ref().map(|price| price.amount.decimal()),
+            after.price.as_ref().map(|price| price.currency.as_str()),
+            after.version,
+            after.updated_at,
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(from_sqlx)?;
+        one_row(written.rows_affected())?;
+        transaction.commit().await.map_err(from_sqlx)?;
+        Ok(Some(Change { before, after }))
+    }
+
+    async fn delete(&self, id: ProductId, now: OffsetDateTime) -> Result<bool> {
+        let written = sqlx::query!(
+            "UPDATE products SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
+            id.uuid(),
+            now
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(from_sqlx)?;
+        Ok(written.rows_affected() == 1)
+    }
+}
+
+fn one_row(rows: u64) -> Result<()> {
+    if rows == 1 {
+        return Ok(());
+    }
+    Err(Error::Internal(
+        format!("a write of one product touched {rows} rows").into(),
+    ))
+}

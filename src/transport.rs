@@ -1,0 +1,14 @@
+//! The ways in: REST, gRPC-Web, gRPC and the pages for people and probes, on two ports.
+
+mod cors;
+mod docs;
+mod grpc;
+mod http;
+mod policy;
+mod probes;
+mod request;
+
+pub use grpc::GrpcServices;
+pub use http::{HttpApi, grpc_router, http_router};
+pub use policy::AccessPolicy;
+pub use probes::Probes;

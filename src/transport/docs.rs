@@ -1,0 +1,32 @@
+//! The API description and the page that shows it. Everything the page loads is in the binary and comes from the
+//! service itself; no script stands in the page, so that it works under a strict content security policy.
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use swagger_ui_dist::{ApiDefinition, OpenApiSource};
+
+use crate::pb::{OPENAPI_JSON, OPENAPI_YAML};
+
+/// Path of the page.
+pub const PAGE: &str = "/docs/catalog";
+/// Where Swagger UI's own files are.
+const ASSETS: &str = "/docs/assets";
+
+const INDEX: &str = include_str!("docs/index.html");
+const SCRIPT: &str = include_str!("docs/page.js");
+
+pub(super) fn router() -> Router {
+    let assets = ApiDefinition { uri_prefix: ASSETS, api_definition: OpenApiSource::Uri("/openapi.json"), title: None::<&str> };
+    Router::new()
+        .route("/openapi.json", get(|| async { text("application/json", OPENAPI_JSON) }))
+        .route("/openapi.yaml", get(|| async { text("application/yaml", OPENAPI_YAML) }))
+        .route(PAGE, get(|| async { text("text/html; charset=utf-8", INDEX) }))
+        .route("/docs/catalog/page.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+        .merge(swagger_ui_dist::generate_routes(assets))
+}
+
+fn text(content_type: &'static str, body: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], body)
+}

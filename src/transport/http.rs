@@ -1,0 +1,65 @@
+//! The routers of the two ports. The HTTP port takes all protocols and tells them apart by content type.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use tonic::service::Routes;
+use tonic_web::GrpcWebLayer;
+use tower::{Layer as _, ServiceExt as _};
+use transcode::rest::Transcoder;
+
+use super::request::{Protocol, observe};
+use super::{cors, docs, probes};
+use crate::domain::ports::Environment;
+use crate::transport::Probes;
+
+/// What the HTTP port offers.
+pub struct HttpApi {
+    /// REST.
+    pub transcoder: Transcoder,
+    /// gRPC, for gRPC-Web and for callers that have one port only.
+    pub grpc: Routes,
+    /// `/health` and `/ready`.
+    pub probes: Arc<Probes>,
+    /// Origins whose pages may call; `*` for all.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The router of the HTTP port.
+pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router {
+    let HttpApi { transcoder, grpc, probes, allowed_origins } = api;
+    let cors = cors::layer(&allowed_origins);
+    let calls = any(move |request: Request| dispatch(request, transcoder.clone(), grpc.clone()));
+    Router::new()
+        .merge(probes::router(probes))
+        .merge(docs::router())
+        .method_not_allowed_fallback(probes::method_not_allowed)
+        .fallback_service(calls)
+        .layer(cors)
+        .layer(from_fn_with_state(environment, observe::<E>))
+}
+
+/// The router of the gRPC port.
+pub fn grpc_router<E: Environment>(grpc: Routes, environment: Arc<E>) -> Router {
+    grpc.into_axum_router().layer(from_fn_with_state(environment, observe::<E>))
+}
+
+async fn dispatch(request: Request, transcoder: Transcoder, grpc: Routes) -> Response {
+    match Protocol::of(request.headers()) {
+        Protocol::Rest => transcoder.handle(request).await.map(Body::new),
+        Protocol::Grpc => infallible(grpc.into_axum_router().oneshot(request).await),
+        Protocol::GrpcWeb => {
+            let web = GrpcWebLayer::new().layer(grpc.prepare());
+            infallible(web.oneshot(request.map(tonic::body::Body::new)).await).map(Body::new).into_response()
+        }
+    }
+}
+
+fn infallible<T>(result: Result<T, std::convert::Infallible>) -> T {
+    result.unwrap_or_else(|never| match never {})
+}

@@ -1,0 +1,132 @@
+//! What stands in front of every RPC, whichever way it came: readiness, authentication, scopes, deadline.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use ::http::Extensions;
+use futures_util::FutureExt as _;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+use transcode::MethodSpec;
+use transcode::policy::Policy;
+use transcode::status::status;
+
+use super::request::Protocol;
+use crate::auth::{PUBLIC_MESSAGE, Principal, Verifier};
+use crate::domain::ports::Environment;
+use crate::lifecycle::Readiness;
+use crate::service::unavailable;
+
+/// Lets in callers that hold what an RPC's contract asks for.
+pub struct AccessPolicy<E> {
+    /// Knows the time.
+    pub environment: E,
+    /// Checks tokens.
+    pub verifier: Verifier,
+    /// Whether the database has the tables the service needs.
+    pub readiness: Readiness,
+    /// Longest time a REST call may take.
+    pub http_timeout: Duration,
+    /// Longest time a gRPC call may take; a caller's own deadline is kept when it is shorter.
+    pub grpc_timeout: Duration,
+}
+
+impl<E: Environment> AccessPolicy<E> {
+    fn authorize(&self, spec: &MethodSpec, metadata: &MetadataMap) -> Result<Option<Principal>, Status> {
+        if spec.public {
+            return Ok(None);
+        }
+        let header = metadata.get("authorization").map(|value| value.to_str().unwrap_or_default());
+        let principal = self.verifier.verify(header, self.environment.now()).map_err(|error| {
+            tracing::info!(rpc = spec.path, %error, "unauthenticated");
+            status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
+        })?;
+        if let Some(missing) = spec.scopes.iter().find(|scope| !principal.has_scope(scope)) {
+            tracing::info!(rpc = spec.path, user = principal.subject, scope = missing, "forbidden");
+            let message = format!("Insufficient permissions: the scope {missing} is required");
+            return Err(status(spec.reasons, Code::PermissionDenied, message));
+        }
+        Ok(Some(principal))
+    }
+
+    fn timeout(&self, metadata: &MetadataMap, extensions: &Extensions) -> Duration {
+        let limit = match extensions.get::<Protocol>() {
+            Some(Protocol::Rest) => self.http_timeout,
+            _ => self.grpc_timeout,
+        };
+        let asked = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+        asked.map_or(limit, |asked| asked.min(limit))
+    }
+}
+
+impl<E: Environment> Policy for AccessPolicy<E> {
+    type Admission = Duration;
+
+    async fn admit(
+        &self,
+        spec: &'static MethodSpec,
+        metadata: &MetadataMap,
+        extensions: &mut Extensions,
+    ) -> Result<Duration, Status> {
+        let span = tracing::Span::current();
+        span.record("rpc", spec.path);
+        if let Some(principal) = self.authorize(spec, metadata)? {
+            span.record("user", &principal.subject);
+            extensions.insert(principal);
+        }
+        if !self.readiness.schema_ready() {
+            return Err(unavailable());
+        }
+        Ok(self.timeout(metadata, extensions))
+    }
+
+    async fn run<T: Send>(
+        &self,
+        spec: &'static MethodSpec,
+        timeout: Duration,
+        call: impl Future<Output = Result<T, Status>> + Send,
+    ) -> Result<T, Status> {
+        // A panic ends the call, not the connection with all that is under way on it.
+        let call = AssertUnwindSafe(call).catch_unwind();
+        match tokio::time::timeout(timeout, call).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                tracing::error!(rpc = spec.path, "a handler panicked");
+                Err(status(spec.reasons, Code::Internal, "An unexpected error occurred"))
+            }
+            Err(_) => Err(status(spec.reasons, Code::DeadlineExceeded, "The request took too long")),
+        }
+    }
+}
+
+/// The duration of a `grpc-timeout` header: up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_of_callers() {
+        assert_eq!(grpc_timeout("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for text in ["", "m", "1", "-1S", "123456789S", "1s", "1€"] {
+            assert_eq!(grpc_timeout(text), None, "{text}");
+        }
+    }
+}
