@@ -95,6 +95,7 @@ service_dir=
 # Starts a service of its own on free ports, with an empty embedded database, and waits until it is ready.
 # Sets CATALOG_HTTP_URL, CATALOG_GRPC_ADDR and CATALOG_TOKEN for the tests, and stops it when the script ends.
 start_service() {
+  have curl || apt_install curl ca-certificates || skip "tests against the running service: curl is not installed"
   need_service
   local http grpc
   read -r http grpc < <(free_ports)
