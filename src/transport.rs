@@ -8,6 +8,7 @@ mod policy;
 mod probes;
 mod request;
 
+pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{HttpApi, grpc_router, http_router};
 pub use policy::AccessPolicy;

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-fn main() {}
-=======
 //! Applies and rolls back database migrations; see `migrate -help`.
 
 use std::process::ExitCode;
@@ -12,4 +9,3 @@ async fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     cli::run(arguments, |name| std::env::var(name).ok()).await
 }
->>>>>>> migrate

@@ -11,7 +11,7 @@ use axum::routing::any;
 use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
-use transcode::rest::Transcoder;
+use transcode::rest::{Problem, Transcoder};
 
 use super::request::{Protocol, observe};
 use super::{cors, docs, probes};
@@ -33,12 +33,16 @@ pub struct HttpApi {
 /// The router of the HTTP port.
 pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router {
     let HttpApi { transcoder, grpc, probes, allowed_origins } = api;
+    let pages = transcoder.clone();
     let cors = cors::layer(&allowed_origins);
     let calls = any(move |request: Request| dispatch(request, transcoder.clone(), grpc.clone()));
     Router::new()
         .merge(probes::router(probes))
         .merge(docs::router())
-        .method_not_allowed_fallback(probes::method_not_allowed)
+        .method_not_allowed_fallback(move || {
+            let transcoder = pages.clone();
+            async move { transcoder.answer(&Default::default(), Problem::method_not_allowed(&["GET", "HEAD"])).map(Body::new) }
+        })
         .fallback_service(calls)
         .layer(cors)
         .layer(from_fn_with_state(environment, observe::<E>))

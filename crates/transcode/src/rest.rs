@@ -131,11 +131,7 @@ impl Transcoder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Inner {
-            router,
-            services,
-            settings,
-        } = &*self.0;
+        let Inner { router, services, .. } = &*self.0;
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let response = match router.find(parts.method.as_str(), parts.uri.path()) {
@@ -148,34 +144,28 @@ impl Transcoder {
                 };
                 services[target >> 16].call(target & 0xffff, call).await
             }
-            Match::MethodNotAllowed(methods) => {
-                let allow = methods.join(", ");
-                if parts.method == Method::OPTIONS {
-                    let mut response = Response::new(Body::empty());
-                    *response.status_mut() = StatusCode::NO_CONTENT;
-                    render::insert(response.headers_mut(), header::ALLOW, &allow);
-                    response
-                } else {
-                    let problem = Problem::new(
-                        StatusCode::METHOD_NOT_ALLOWED,
-                        tonic::Code::InvalidArgument,
-                        "Method not allowed",
-                    )
-                    .with_header(header::ALLOW, &allow);
-                    render::problem(settings, parts.extensions.get(), problem)
-                }
+            Match::MethodNotAllowed(methods) if parts.method == Method::OPTIONS => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                render::insert(response.headers_mut(), header::ALLOW, &methods.join(", "));
+                response
             }
-            Match::NotFound => render::problem(
-                settings,
-                parts.extensions.get(),
-                Problem::no_such_resource(),
-            ),
+            Match::MethodNotAllowed(methods) => {
+                self.answer(&parts.extensions, Problem::method_not_allowed(&methods))
+            }
+            Match::NotFound => self.answer(&parts.extensions, Problem::no_such_resource()),
         };
         if head {
             without_body(response)
         } else {
             response
         }
+    }
+
+    /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
+    pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
+        let settings = self.settings();
+        render::problem_of(settings, extensions.get(), settings.reasons, settings.envelope, problem)
     }
 
     /// What holds for all calls.

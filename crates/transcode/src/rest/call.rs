@@ -112,11 +112,7 @@ impl Call {
 
     /// Answers that there is nothing. A generated service says it of a binding that is none of its own.
     pub fn not_found(self) -> Response<Body> {
-        render::problem(
-            self.transcoder.settings(),
-            self.parts.extensions.get(),
-            Problem::no_such_resource(),
-        )
+        self.transcoder.answer(&self.parts.extensions, Problem::no_such_resource())
     }
 
     /// Makes the request message of body, path and query.

@@ -47,6 +47,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such resource")
     }
 
+    /// The error of a method that a path does not take.
+    pub fn method_not_allowed(allowed: &[&str]) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::InvalidArgument, "Method not allowed")
+            .with_header(header::ALLOW, &allowed.join(", "))
+    }
+
     /// Adds to `error.details`.
     #[must_use]
     pub fn with_detail(mut self, field: impl Into<String>, text: impl Into<String>) -> Self {
@@ -198,21 +204,6 @@ pub(super) fn failure(
         context,
         binding.spec.reasons,
         binding.spec.envelope.is_some(),
-        problem,
-    )
-}
-
-/// An error of a request that reached no RPC.
-pub(super) fn problem(
-    settings: &Settings,
-    context: Option<&RequestContext>,
-    problem: Problem,
-) -> Response<Body> {
-    problem_of(
-        settings,
-        context,
-        settings.reasons,
-        settings.envelope,
         problem,
     )
 }

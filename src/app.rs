@@ -1,0 +1,225 @@
+//! The composition root: makes the parts, wires them by hand, runs them until the service is to stop.
+
+mod embedded;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use transcode::rest::{Settings, Transcoder};
+
+pub use embedded::Embedded;
+
+use crate::auth::Verifier;
+use crate::config::Config;
+use crate::domain::Catalog;
+use crate::lifecycle::{DRAIN, Readiness, State, stop_on_signal};
+use crate::migrate::{self, Migrator, Source, TableName};
+use crate::pb::catalog::v1 as pb;
+use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
+use crate::service::CatalogHandler;
+use crate::store::PgProducts;
+use crate::store::postgres::{PoolSettings, pool};
+use crate::system::SystemEnvironment;
+use crate::transport::{AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router, http_router};
+
+/// Any error that ends the service.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often the state of the database is looked at.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the service needs besides its configuration.
+pub struct Parts {
+    /// URL of the database.
+    pub database_url: String,
+    /// Whether to bring the tables up to date at the start.
+    pub auto_migrate: bool,
+    /// Checks tokens.
+    pub verifier: Verifier,
+    /// When the process began.
+    pub started: Instant,
+}
+
+/// A service whose ports are open.
+pub struct App {
+    http: (TcpListener, Router),
+    grpc: (TcpListener, Router),
+    readiness: Readiness,
+}
+
+impl App {
+    /// Opens the ports and wires the parts. The database need not be there yet.
+    ///
+    /// # Errors
+    /// When a port is taken, the URL of the database is wrong or a migration fails.
+    pub async fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
+        let http = bind(config.server.http.addr, "server.http.addr (SERVER_HTTP_ADDR)").await?;
+        let grpc = bind(config.server.grpc.addr, "server.grpc.addr (SERVER_GRPC_ADDR)").await?;
+        let table = TableName::from(config.migration.table.as_str());
+        if parts.auto_migrate {
+            migrate_up(&parts.database_url, &table, config.migration.lock_timeout).await?;
+        }
+        let database = &config.data.database;
+        let settings = PoolSettings {
+            max_connections: database.max_connections,
+            acquire_timeout: database.timeout,
+            statement_timeout: database.timeout,
+        };
+        let pool = pool(&parts.database_url, &settings)
+            .map_err(|_| "data.database.source (DATABASE_URL) is not a URL of a PostgreSQL database")?;
+        let readiness = Readiness::default();
+        check_database(&pool, &table, &readiness).await;
+        tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
+        let (http_router, grpc_router) = routers(config, parts, pool, &readiness)?;
+        Ok(Self { http: (http, http_router), grpc: (grpc, grpc_router), readiness })
+    }
+
+    /// The address of the HTTP port.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn http_addr(&self) -> std::io::Result<SocketAddr> {
+        self.http.0.local_addr()
+    }
+
+    /// The address of the gRPC port.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn grpc_addr(&self) -> std::io::Result<SocketAddr> {
+        self.grpc.0.local_addr()
+    }
+
+    /// Whether requests can be answered.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Serves until a signal says to stop and what is under way is finished.
+    ///
+    /// # Errors
+    /// When a port fails.
+    pub async fn run(self) -> Result<(), Error> {
+        let signals = tokio::spawn(stop_on_signal(self.readiness.clone()));
+        let (readiness, late) = (self.readiness.clone(), self.readiness.clone());
+        let serve = |(listener, router): (TcpListener, Router)| {
+            let readiness = readiness.clone();
+            async move { axum::serve(listener, router).with_graceful_shutdown(async move { readiness.stopping().await }).await }
+        };
+        let both = async { tokio::try_join!(serve(self.http), serve(self.grpc)) };
+        let result = tokio::select! {
+            result = both => result.map(|_| ()),
+            () = async { late.stopping().await; tokio::time::sleep(DRAIN).await } => {
+                tracing::warn!("stopping: some requests took too long and were cut off");
+                Ok(())
+            }
+        };
+        signals.abort();
+        Ok(result?)
+    }
+}
+
+fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -> Result<(Router, Router), Error> {
+    let server = &config.server;
+    let max_bytes = server.http.max_body_bytes;
+    let policy = AccessPolicy {
+        environment: SystemEnvironment,
+        verifier: parts.verifier,
+        readiness: readiness.clone(),
+        http_timeout: server.http.timeout,
+        grpc_timeout: server.grpc.timeout,
+    };
+    let handler = CatalogHandler::new(Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment));
+    let stack = pb::CatalogServiceStack::new(Arc::new(handler), Arc::new(policy));
+    let settings = Settings { max_body_bytes: max_bytes, reasons: &pb::REASONS, envelope: true, ..Settings::default() };
+    let transcoder = Transcoder::new(settings, [Box::new(stack.clone()) as Box<dyn transcode::rest::Service>]);
+
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, readiness.clone()));
+    let grpc = GrpcServices { catalog: Arc::new(stack), health, max_message_bytes: max_bytes }.routes()?;
+    let probes = Probes {
+        pool,
+        max_connections: config.data.database.max_connections,
+        readiness: readiness.clone(),
+        started: parts.started,
+    };
+    let api = HttpApi {
+        transcoder,
+        grpc: grpc.clone(),
+        probes: Arc::new(probes),
+        allowed_origins: server.http.cors.allowed_origins.clone(),
+    };
+    let environment = Arc::new(SystemEnvironment);
+    Ok((http_router(api, environment.clone()), grpc_router(grpc, environment)))
+}
+
+async fn bind(addr: SocketAddr, key: &str) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|error| format!("{key}: {addr} can't be opened: {error}").into())
+}
+
+/// Brings the tables up to date with the migrations that are built in.
+async fn migrate_up(url: &str, table: &TableName, lock_timeout: Duration) -> Result<(), Error> {
+    let options = migrate::Options { table: Some(table.clone()), lock_timeout };
+    let mut migrator = Migrator::connect(url, Source::embedded(), options).await?;
+    migrator.on_step(|step| tracing::info!(migration = %step, "migrated"));
+    let result = migrator.up(None).await;
+    migrator.close().await;
+    result.map(|_| ()).map_err(Into::into)
+}
+
+/// Looks at the database from time to time, so that the service comes back when the database does.
+async fn watch_database(pool: PgPool, table: TableName, readiness: Readiness) {
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        check_database(&pool, &table, &readiness).await;
+    }
+}
+
+async fn check_database(pool: &PgPool, table: &TableName, readiness: &Readiness) {
+    let look = async {
+        let mut connection = pool.acquire().await.map_err(|error| error.to_string())?;
+        migrate::status(&mut connection, &Source::embedded(), table).await.map_err(|error| error.to_string())
+    };
+    let (state, newer) = match tokio::time::timeout(CHECK_INTERVAL, look).await {
+        Ok(Ok(status)) if status.dirty => {
+            (State::DirtyMigration(status.applied.map_or(-1, |applied| applied.version)), None)
+        }
+        Ok(Ok(status)) if !status.pending.is_empty() => (State::PendingMigrations(status.pending), None),
+        Ok(Ok(status)) => (State::Ready, status.unknown_newer),
+        Ok(Err(error)) => {
+            tracing::debug!(error, "the database does not answer");
+            (State::DatabaseDown, None)
+        }
+        Err(_) => (State::DatabaseDown, None),
+    };
+    if readiness.set(state.clone()) {
+        match (&state, newer) {
+            (State::Ready, Some(version)) => {
+                tracing::warn!(version, "the database is migrated further than this version of the service knows");
+            }
+            (State::Ready, None) => tracing::info!("ready"),
+            _ => tracing::warn!(reason = state.describe(), "not ready"),
+        }
+    }
+}
+
+/// Says in gRPC's own way whether calls can be answered.
+async fn report_health(reporter: tonic_health::server::HealthReporter, readiness: Readiness) {
+    let mut states = readiness.subscribe();
+    loop {
+        let serving = match *states.borrow_and_update() {
+            State::Ready => tonic_health::ServingStatus::Serving,
+            _ => tonic_health::ServingStatus::NotServing,
+        };
+        let catalog = <CatalogServiceServer<()> as tonic::server::NamedService>::NAME;
+        reporter.set_service_status("", serving).await;
+        reporter.set_service_status(catalog, serving).await;
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `serve`: runs the service, with a PostgreSQL of its own where it was given none.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::{runtime, token};
+use crate::app::{App, Embedded, Error, Parts};
+use crate::config::{Config, LogFormat};
+use crate::lifecycle::{NAME, VERSION};
+use crate::telemetry;
+
+/// How long the token that is shown at the start is good for.
+const SHOWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs the service until a signal ends it.
+pub(super) fn run(config: &Config) -> Result<(), Error> {
+    let started = Instant::now();
+    telemetry::init(&config.log.level, config.log.format == LogFormat::Json);
+    let source = config.data.database.source.as_ref();
+    let embedded = if source.is_none() { Some(Embedded::start(&config.data_dir)?) } else { None };
+    let result = serve(config, embedded.as_ref(), started);
+    if let Some(embedded) = embedded {
+        embedded.stop()?;
+    }
+    result
+}
+
+fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Result<(), Error> {
+    let source = config.data.database.source.as_ref();
+    let parts = Parts {
+        database_url: embedded.map_or_else(
+            || source.map(|source| source.expose().to_owned()).unwrap_or_default(),
+            Embedded::url,
+        ),
+        auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),
+        verifier: token::verifier(config, embedded.is_some())?,
+        started,
+    };
+    runtime()?.block_on(async {
+        let app = App::start(config, parts).await?;
+        tracing::info!(http = %app.http_addr()?, grpc = %app.grpc_addr()?, version = VERSION, "listening");
+        if let Some(embedded) = embedded {
+            greet(config, embedded, app.http_addr()?, app.grpc_addr()?)?;
+        }
+        app.run().await
+    })
+}
+
+/// Tells a developer what runs and how to call it.
+fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAddr) -> Result<(), Error> {
+    let scopes = ["catalog:read", "catalog:write"].map(str::to_owned);
+    let base = format!("http://{}", reachable(http));
+    let call = match token::token(config, &scopes, "user_456", SHOWN_TOKEN_TTL) {
+        Ok(token) => format!("  curl '{base}/v1/catalog/products' -H 'Authorization: Bearer {token}'"),
+        Err(error) => format!("  (no token: {error})"),
+    };
+    let data = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
+    // Someone who closed the output does not want to read this.
+    let _ = writeln!(
+        std::io::stdout().lock(),
+        "\n{NAME} {VERSION}\n\n\
+         For development: the database is an embedded {database} in {data}, the keys for tokens are made there too.\n\
+         Cache and events stay in the process.\n\n  \
+         docs  {base}{page}\n  REST  {base}/v1/catalog/products\n  gRPC  {grpc}\n\nTry it:\n\n{call}\n",
+        database = embedded.describe(),
+        data = data.display(),
+        page = crate::transport::DOCS_PAGE,
+        grpc = reachable(grpc),
+    );
+    Ok(())
+}
+
+/// An address that this machine can call.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
+}

@@ -1,0 +1,74 @@
+//! `token`: prints a bearer token; and the keys that tokens are signed and checked with.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::app::Error;
+use crate::auth::{Claims, PrivateKey, PublicKey, Verifier, dev_key, mint};
+use crate::config::Config;
+use crate::domain::Environment as _;
+use crate::domain::id;
+use crate::system::SystemEnvironment;
+
+/// Prints a token.
+pub(super) fn run(config: &Config, scopes: &[String], subject: &str, ttl: Duration) -> Result<(), Error> {
+    println!("{}", token(config, scopes, subject, ttl)?);
+    Ok(())
+}
+
+/// A token signed with the configured key, or with the key for development.
+pub(super) fn token(config: &Config, scopes: &[String], subject: &str, ttl: Duration) -> Result<String, Error> {
+    let jwt = &config.auth.jwt;
+    let key = match &jwt.private_key_path {
+        Some(path) => private_key(path)?,
+        None if jwt.public_key_path.is_some() => {
+            return Err("tokens can't be signed: auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH) is not set".into());
+        }
+        None => dev_key(&config.data_dir)?,
+    };
+    let claims = Claims {
+        subject,
+        scopes,
+        issuer: &jwt.issuer,
+        audience: &jwt.audience,
+        issued_at: SystemEnvironment.now(),
+        ttl,
+        token_id: &id::encode("tok", SystemEnvironment.new_uuid()),
+    };
+    Ok(mint(&key, &claims)?)
+}
+
+/// Checks tokens by the configured keys. Without any, a service for development makes a key of its own, and any other
+/// does not start.
+pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, Error> {
+    let jwt = &config.auth.jwt;
+    let mut keys = Vec::new();
+    if let Some(path) = &jwt.public_key_path {
+        keys.push(PublicKey::from_pem(&read(path)?).map_err(|error| in_file(path, &error))?);
+    }
+    if let Some(path) = &jwt.private_key_path {
+        keys.push(private_key(path)?.public());
+    }
+    if keys.is_empty() {
+        if !development {
+            return Err("no key to check tokens with: set auth.jwt.public_key_path (JWT_PUBLIC_KEY_PATH) or \
+                auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH)"
+                .into());
+        }
+        keys.push(dev_key(&config.data_dir)?.public());
+    }
+    Ok(Verifier::new(keys, &jwt.issuer, &jwt.audience, jwt.leeway))
+}
+
+fn private_key(path: &Path) -> Result<PrivateKey, Error> {
+    PrivateKey::from_pem(&read(path)?).map_err(|error| in_file(path, &error))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| in_file(path, &error))
+}
+
+fn in_file(path: &Path, error: &dyn std::error::Error) -> Error {
+    format!("{}: {error}", path.display()).into()
+}
