@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
 if [ -z "$bin" ]; then
     postgres=$(command -v postgres) || { echo "sqlx-prepare: no PostgreSQL server found" >&2; exit 1; }
     bin=$(dirname "$postgres")
@@ -45,4 +45,4 @@ SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
 rm -rf .sqlx
 mkdir .sqlx
 cp "$work"/queries/query-*.json .sqlx/
-echo "sqlx-prepare: $(ls .sqlx | wc -l) queries described in .sqlx"
+echo "sqlx-prepare: $(find .sqlx -name '*.json' | wc -l) queries described in .sqlx"

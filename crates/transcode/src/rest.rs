@@ -62,6 +62,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
+    #[expect(clippy::disallowed_methods, reason = "the default of the setting that replaces the clock")]
     fn default() -> Self {
         Self {
             max_body_bytes: 1 << 20,
