@@ -249,7 +249,7 @@ mod tests {
             Command::Token {
                 scope: scope.clone(),
                 sub: "user_456".to_owned(),
-                ttl: Duration::from_secs(3600)
+                ttl: Duration::from_hours(1)
             }
         );
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
             Command::Token {
                 scope,
                 sub: "user_456".to_owned(),
-                ttl: Duration::from_secs(900)
+                ttl: Duration::from_mins(15)
             }
         );
         assert_eq!(

@@ -84,13 +84,13 @@ fn a_minted_token_is_accepted() {
         issuer: "https://id.example",
         audience: "catalog-service",
         issued_at: NOW,
-        ttl: Duration::from_secs(60),
+        ttl: Duration::from_mins(1),
         token_id: "tok_1",
     };
     let principal = verify(&mint(&KEY, &claims).unwrap()).unwrap();
     assert_eq!(principal.subject, "user_456");
     assert_eq!(principal.scopes, scopes);
-    assert_eq!(principal.expires_at, NOW + Duration::from_secs(60));
+    assert_eq!(principal.expires_at, NOW + Duration::from_mins(1));
     assert!(principal.has_scope("catalog:write"));
     assert!(!principal.has_scope("catalog"));
     assert!(!principal.has_scope(""));
