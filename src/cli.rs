@@ -23,7 +23,11 @@ pub struct Cli {
 
 /// What clap reads: [`Cli`] before the default command is filled in.
 #[derive(Parser)]
-#[command(name = "catalog-service", version, about = "Product catalog over gRPC, gRPC-Web and REST")]
+#[command(
+    name = "catalog-service",
+    version,
+    about = "Product catalog over gRPC, gRPC-Web and REST"
+)]
 struct Arguments {
     /// Directory with the configuration files
     #[arg(long, global = true, value_name = "DIR")]
@@ -71,7 +75,11 @@ pub enum Command {
     /// Ask a running service whether it is ready; the exit status is the answer
     Healthcheck {
         /// The address of the readiness probe
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8001/ready")]
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = "http://127.0.0.1:8001/ready"
+        )]
         url: String,
     },
     /// Print the version
@@ -99,7 +107,10 @@ impl Cli {
     /// the right status.
     pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let Arguments { conf, command } = Arguments::try_parse_from(two_dashes(args))?;
-        Ok(Self { conf, command: command.unwrap_or(Command::Serve) })
+        Ok(Self {
+            conf,
+            command: command.unwrap_or(Command::Serve),
+        })
     }
 }
 
@@ -124,13 +135,20 @@ fn two_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 fn is_one_dash_option(arg: &OsString, names: &HashSet<String>) -> bool {
     // On bytes, because a path after `=` need not be UTF-8.
-    let Some(rest) = arg.as_encoded_bytes().strip_prefix(b"-") else { return false };
+    let Some(rest) = arg.as_encoded_bytes().strip_prefix(b"-") else {
+        return false;
+    };
     let name = rest.split(|&byte| byte == b'=').next().unwrap_or_default();
     std::str::from_utf8(name).is_ok_and(|name| names.contains(name))
 }
 
 fn collect_long_names(command: &clap::Command, names: &mut HashSet<String>) {
-    names.extend(command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned));
+    names.extend(
+        command
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .map(str::to_owned),
+    );
     for subcommand in command.get_subcommands() {
         collect_long_names(subcommand, names);
     }
@@ -138,12 +156,20 @@ fn collect_long_names(command: &clap::Command, names: &mut HashSet<String>) {
 
 fn scopes(text: &str) -> Result<Scopes, String> {
     let scopes: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-    if scopes.is_empty() { Err("at least one scope is needed".to_owned()) } else { Ok(Scopes(scopes)) }
+    if scopes.is_empty() {
+        Err("at least one scope is needed".to_owned())
+    } else {
+        Ok(Scopes(scopes))
+    }
 }
 
 fn ttl(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < Duration::from_secs(1) { Err("at least a second is needed".to_owned()) } else { Ok(duration) }
+    if duration < Duration::from_secs(1) {
+        Err("at least a second is needed".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +181,9 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Cli, ErrorKind> {
-        let args = std::iter::once(&"catalog-service").chain(args).map(OsString::from);
+        let args = std::iter::once(&"catalog-service")
+            .chain(args)
+            .map(OsString::from);
         Cli::parse_args(args).map_err(|error| error.kind())
     }
 
@@ -170,14 +198,23 @@ mod tests {
 
     #[test]
     fn nothing_means_serve() {
-        assert_eq!(parse(&[]), Ok(Cli { conf: None, command: Command::Serve }));
+        assert_eq!(
+            parse(&[]),
+            Ok(Cli {
+                conf: None,
+                command: Command::Serve
+            })
+        );
         assert_eq!(command(&["serve"]), Command::Serve);
         assert_eq!(command(&["version"]), Command::Version);
     }
 
     #[test]
     fn the_configuration_directory_can_be_named_in_every_usual_way() {
-        let expected = Cli { conf: Some("../configs".into()), command: Command::Serve };
+        let expected = Cli {
+            conf: Some("../configs".into()),
+            command: Command::Serve,
+        };
         for args in [
             &["-conf", "../configs"][..],
             &["-conf=../configs"],
@@ -202,40 +239,125 @@ mod tests {
     fn token_takes_scopes_subject_and_lifetime() {
         let scope = Scopes(vec!["catalog:read".to_owned(), "catalog:write".to_owned()]);
         assert_eq!(
-            command(&["token", "--scope", " catalog:read  catalog:write", "--sub", "user_456"]),
-            Command::Token { scope: scope.clone(), sub: "user_456".to_owned(), ttl: Duration::from_secs(3600) }
+            command(&[
+                "token",
+                "--scope",
+                " catalog:read  catalog:write",
+                "--sub",
+                "user_456"
+            ]),
+            Command::Token {
+                scope: scope.clone(),
+                sub: "user_456".to_owned(),
+                ttl: Duration::from_hours(1)
+            }
         );
         assert_eq!(
-            command(&["token", "-scope=catalog:read catalog:write", "-sub", "user_456", "-ttl", "15m"]),
-            Command::Token { scope, sub: "user_456".to_owned(), ttl: Duration::from_secs(900) }
+            command(&[
+                "token",
+                "-scope=catalog:read catalog:write",
+                "-sub",
+                "user_456",
+                "-ttl",
+                "15m"
+            ]),
+            Command::Token {
+                scope,
+                sub: "user_456".to_owned(),
+                ttl: Duration::from_mins(15)
+            }
         );
-        assert_eq!(parse(&["token", "--sub", "user_456"]), Err(ErrorKind::MissingRequiredArgument));
-        assert_eq!(parse(&["token", "--scope", "a"]), Err(ErrorKind::MissingRequiredArgument));
-        assert_eq!(parse(&["token", "--scope", " ", "--sub", "u"]), Err(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["token", "--scope", "a", "--sub", ""]), Err(ErrorKind::InvalidValue));
+        assert_eq!(
+            parse(&["token", "--sub", "user_456"]),
+            Err(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            parse(&["token", "--scope", "a"]),
+            Err(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            parse(&["token", "--scope", " ", "--sub", "u"]),
+            Err(ErrorKind::ValueValidation)
+        );
+        assert_eq!(
+            parse(&["token", "--scope", "a", "--sub", ""]),
+            Err(ErrorKind::InvalidValue)
+        );
         for ttl in ["0s", "20ms", "soon", "-1h"] {
-            assert!(parse(&["token", "--scope", "a", "--sub", "u", &format!("--ttl={ttl}")]).is_err(), "{ttl}");
+            assert!(
+                parse(&[
+                    "token",
+                    "--scope",
+                    "a",
+                    "--sub",
+                    "u",
+                    &format!("--ttl={ttl}")
+                ])
+                .is_err(),
+                "{ttl}"
+            );
         }
     }
 
     #[test]
     fn openapi_is_json_unless_asked_otherwise() {
-        assert_eq!(command(&["openapi"]), Command::Openapi { format: OpenapiFormat::Json });
-        assert_eq!(command(&["openapi", "--format", "json"]), Command::Openapi { format: OpenapiFormat::Json });
-        assert_eq!(command(&["openapi", "-format=yaml"]), Command::Openapi { format: OpenapiFormat::Yaml });
-        assert_eq!(parse(&["openapi", "--format", "xml"]), Err(ErrorKind::InvalidValue));
+        assert_eq!(
+            command(&["openapi"]),
+            Command::Openapi {
+                format: OpenapiFormat::Json
+            }
+        );
+        assert_eq!(
+            command(&["openapi", "--format", "json"]),
+            Command::Openapi {
+                format: OpenapiFormat::Json
+            }
+        );
+        assert_eq!(
+            command(&["openapi", "-format=yaml"]),
+            Command::Openapi {
+                format: OpenapiFormat::Yaml
+            }
+        );
+        assert_eq!(
+            parse(&["openapi", "--format", "xml"]),
+            Err(ErrorKind::InvalidValue)
+        );
     }
 
     #[test]
     fn demo_has_defaults_and_limits() {
         let url = "http://127.0.0.1:9001".to_owned();
-        assert_eq!(command(&["demo"]), Command::Demo { count: 10_000, url, concurrency: 32 });
         assert_eq!(
-            command(&["demo", "-count", "5", "--url=http://catalog:9001", "-concurrency=2"]),
-            Command::Demo { count: 5, url: "http://catalog:9001".to_owned(), concurrency: 2 }
+            command(&["demo"]),
+            Command::Demo {
+                count: 10_000,
+                url,
+                concurrency: 32
+            }
         );
-        assert_eq!(parse(&["demo", "--count", "0"]), Err(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["demo", "--concurrency", "0"]), Err(ErrorKind::ValueValidation));
+        assert_eq!(
+            command(&[
+                "demo",
+                "-count",
+                "5",
+                "--url=http://catalog:9001",
+                "-concurrency=2"
+            ]),
+            Command::Demo {
+                count: 5,
+                url: "http://catalog:9001".to_owned(),
+                concurrency: 2
+            }
+        );
+        assert_eq!(
+            parse(&["demo", "--count", "0"]),
+            Err(ErrorKind::ValueValidation)
+        );
+        assert_eq!(
+            parse(&["demo", "--concurrency", "0"]),
+            Err(ErrorKind::ValueValidation)
+        );
     }
 
     #[test]
@@ -243,7 +365,10 @@ mod tests {
         let url = "http://127.0.0.1:8001/ready".to_owned();
         assert_eq!(command(&["healthcheck"]), Command::Healthcheck { url });
         let url = "http://[::1]:8080/health".to_owned();
-        assert_eq!(command(&["healthcheck", "-url", &url]), Command::Healthcheck { url });
+        assert_eq!(
+            command(&["healthcheck", "-url", &url]),
+            Command::Healthcheck { url }
+        );
     }
 
     #[test]
@@ -251,7 +376,10 @@ mod tests {
         assert_eq!(parse(&["launch"]), Err(ErrorKind::InvalidSubcommand));
         assert_eq!(parse(&["--config", "x"]), Err(ErrorKind::UnknownArgument));
         assert_eq!(parse(&["-config=x"]), Err(ErrorKind::UnknownArgument));
-        assert_eq!(parse(&["serve", "-count", "3"]), Err(ErrorKind::UnknownArgument));
+        assert_eq!(
+            parse(&["serve", "-count", "3"]),
+            Err(ErrorKind::UnknownArgument)
+        );
         assert_eq!(parse(&["--", "-conf"]), Err(ErrorKind::InvalidSubcommand));
         assert_eq!(parse(&["-conf"]), Err(ErrorKind::InvalidValue));
     }

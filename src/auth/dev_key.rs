@@ -19,7 +19,11 @@ pub fn dev_key(data_dir: &Path) -> Result<PrivateKey, KeyError> {
     if let Some(key) = load(&path)? {
         return Ok(key);
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|source| io_error(&directory, source))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
+        .map_err(|source| io_error(&directory, source))?;
     let text = generate_pem()?;
     let draft = Draft::write(&directory, text.as_bytes())?;
     match fs::hard_link(&draft.0, &path) {
@@ -35,14 +39,20 @@ fn load(path: &Path) -> Result<Option<PrivateKey>, KeyError> {
     match fs::read(path) {
         Ok(text) => PrivateKey::from_pem(&text)
             .map(Some)
-            .map_err(|source| KeyError::File { path: path.to_owned(), source: Box::new(source) }),
+            .map_err(|source| KeyError::File {
+                path: path.to_owned(),
+                source: Box::new(source),
+            }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(io_error(path, source)),
     }
 }
 
 fn io_error(path: &Path, source: io::Error) -> KeyError {
-    KeyError::Io { path: path.to_owned(), source }
+    KeyError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// The complete key under a name of its own, gone again when dropped.
@@ -51,7 +61,8 @@ struct Draft(PathBuf);
 impl Draft {
     fn write(directory: &Path, text: &[u8]) -> Result<Self, KeyError> {
         let mut suffix = [0_u8; 8];
-        aws_lc_rs::rand::fill(&mut suffix).map_err(|_| KeyError::Crypto("drawing random bytes".to_owned()))?;
+        aws_lc_rs::rand::fill(&mut suffix)
+            .map_err(|_| KeyError::Crypto("drawing random bytes".to_owned()))?;
         let path = directory.join(format!(".{FILE_NAME}.{:016x}", u64::from_ne_bytes(suffix)));
         let mut file = OpenOptions::new()
             .write(true)
@@ -60,7 +71,9 @@ impl Draft {
             .open(&path)
             .map_err(|source| io_error(&path, source))?;
         let draft = Self(path);
-        file.write_all(text).and_then(|()| file.sync_all()).map_err(|source| io_error(&draft.0, source))?;
+        file.write_all(text)
+            .and_then(|()| file.sync_all())
+            .map_err(|source| io_error(&draft.0, source))?;
         Ok(draft)
     }
 }
@@ -83,9 +96,23 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let first = dev_key(data.path()).unwrap();
         let path = data.path().join("keys/jwt-private-key.pem");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(data.path().join("keys")).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(fs::read_to_string(&path).unwrap().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::metadata(data.path().join("keys"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o700
+        );
+        assert!(
+            fs::read_to_string(&path)
+                .unwrap()
+                .starts_with("-----BEGIN PRIVATE KEY-----\n")
+        );
         let second = dev_key(data.path()).unwrap();
         assert_eq!(first.public(), second.public());
     }
@@ -94,8 +121,13 @@ mod tests {
     fn processes_that_start_together_share_one_key_and_leave_no_drafts() {
         let data = tempfile::tempdir().unwrap();
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| dev_key(data.path()).unwrap().public())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| dev_key(data.path()).unwrap().public()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(keys.iter().all(|key| key == &keys[0]));
         assert_eq!(fs::read_dir(data.path().join("keys")).unwrap().count(), 1);
@@ -108,7 +140,12 @@ mod tests {
         let path = data.path().join("keys/jwt-private-key.pem");
         fs::write(&path, "not a key").unwrap();
         let error = dev_key(data.path()).unwrap_err();
-        assert!(error.to_string().contains("keys/jwt-private-key.pem: not a PEM file"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("keys/jwt-private-key.pem: not a PEM file"),
+            "{error}"
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "not a key");
     }
 }

@@ -70,8 +70,12 @@ impl PrivateKey {
             other => return Err(KeyError::UnsupportedBlock(other.to_owned())),
         };
         // The pair is read first because this constructor accepts any size and does not look inside.
-        let signing = EncodingKey::from_rsa_pem(text).map_err(|error| KeyError::Rejected(error.to_string()))?;
-        Ok(Self { signing, public: PublicKey::from_pkcs1(pair.public_key().as_ref())? })
+        let signing = EncodingKey::from_rsa_pem(text)
+            .map_err(|error| KeyError::Rejected(error.to_string()))?;
+        Ok(Self {
+            signing,
+            public: PublicKey::from_pkcs1(pair.public_key().as_ref())?,
+        })
     }
 
     /// The half that verifies what this key signs.
@@ -123,15 +127,19 @@ impl PublicKey {
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
         let key = aws_lc_rs::rsa::PublicKey::from_der(der)?;
-        let spki: PublicKeyX509Der<'_> =
-            key.as_der().map_err(|_| KeyError::Crypto("encoding an RSA public key".to_owned()))?;
+        let spki: PublicKeyX509Der<'_> = key
+            .as_der()
+            .map_err(|_| KeyError::Crypto("encoding an RSA public key".to_owned()))?;
         Self::from_spki(spki.as_ref())
     }
 
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         // This type is the one whose constructor checks the size; the verifying key is the same bytes.
         PublicEncryptingKey::from_der(der)?;
-        Ok(Self { verifying: DecodingKey::from_rsa_der(der), spki: der.to_vec() })
+        Ok(Self {
+            verifying: DecodingKey::from_rsa_der(der),
+            spki: der.to_vec(),
+        })
     }
 
     pub(super) fn verifying(&self) -> &DecodingKey {
@@ -157,3 +165,6 @@ fn encode_pem(tag: &str, der: &[u8]) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(tag, der), config)
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,11 @@ pub fn mint(key: &PrivateKey, claims: &Claims<'_>) -> Result<String, KeyError> {
     if claims.subject.is_empty() {
         return Err(KeyError::Claims("the subject is empty"));
     }
-    if claims.scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
+    if claims
+        .scopes
+        .iter()
+        .any(|scope| scope.is_empty() || scope.contains(char::is_whitespace))
+    {
         return Err(KeyError::Claims("a scope is empty or holds white space"));
     }
     let lifetime = i64::try_from(claims.ttl.as_secs()).unwrap_or(i64::MAX);

@@ -114,15 +114,30 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        Self { keys, issuer: issuer.to_owned(), audience: audience.to_owned(), leeway, validation }
+        Self {
+            keys,
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            leeway,
+            validation,
+        }
     }
 
     /// Checks the value of the `Authorization` header at the time `now`.
-    pub fn verify(&self, authorization: Option<&str>, now: OffsetDateTime) -> Result<Principal, AuthError> {
+    pub fn verify(
+        &self,
+        authorization: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Result<Principal, AuthError> {
         let payload = self.signed_payload(bearer_token(authorization)?)?;
 
         // `exp` and `nbf` first: an expired token is the everyday case and deserves its own line in the log.
-        let expires_at = date(payload.exp.ok_or(AuthError::Invalid(Cause::Absent("exp")))?, "exp")?;
+        let expires_at = date(
+            payload
+                .exp
+                .ok_or(AuthError::Invalid(Cause::Absent("exp")))?,
+            "exp",
+        )?;
         // Saturating, because a huge leeway must not overflow the calendar.
         if now >= expires_at.saturating_add(self.leeway.try_into().unwrap_or(time::Duration::MAX)) {
             return Err(AuthError::Expired);
@@ -134,25 +149,43 @@ impl Verifier {
             }
         }
 
-        if payload.iss.as_deref().ok_or(AuthError::Invalid(Cause::Absent("iss")))? != self.issuer {
+        if payload
+            .iss
+            .as_deref()
+            .ok_or(AuthError::Invalid(Cause::Absent("iss")))?
+            != self.issuer
+        {
             return Err(AuthError::Invalid(Cause::Issuer));
         }
-        let audience = payload.aud.as_ref().ok_or(AuthError::Invalid(Cause::Absent("aud")))?;
+        let audience = payload
+            .aud
+            .as_ref()
+            .ok_or(AuthError::Invalid(Cause::Absent("aud")))?;
         if !audience.as_slice().contains(&self.audience) {
             return Err(AuthError::Invalid(Cause::Audience));
         }
-        let subject =
-            payload.sub.filter(|sub| !sub.trim().is_empty()).ok_or(AuthError::Invalid(Cause::Absent("sub")))?;
+        let subject = payload
+            .sub
+            .filter(|sub| !sub.trim().is_empty())
+            .ok_or(AuthError::Invalid(Cause::Absent("sub")))?;
 
         let mut scopes: Vec<String> = Vec::new();
         let claims = [&payload.scope, &payload.scp];
-        for scope in claims.into_iter().flatten().flat_map(OneOrMany::as_slice).flat_map(|text| text.split_whitespace())
+        for scope in claims
+            .into_iter()
+            .flatten()
+            .flat_map(OneOrMany::as_slice)
+            .flat_map(|text| text.split_whitespace())
         {
             if !scopes.iter().any(|known| known == scope) {
                 scopes.push(scope.to_owned());
             }
         }
-        Ok(Principal { subject, scopes, expires_at })
+        Ok(Principal {
+            subject,
+            scopes,
+            expires_at,
+        })
     }
 
     /// The payload of a token that one of the keys has signed.
@@ -174,7 +207,9 @@ impl Verifier {
                     ErrorKind::InvalidSignature => {}
                     ErrorKind::InvalidAlgorithm => return Err(AuthError::Invalid(Cause::Header)),
                     // The signature's own encoding is looked at before it is checked, the payload's only after.
-                    ErrorKind::Json(_) | ErrorKind::Utf8(_) => return Err(AuthError::Invalid(Cause::Claims)),
+                    ErrorKind::Json(_) | ErrorKind::Utf8(_) => {
+                        return Err(AuthError::Invalid(Cause::Claims));
+                    }
                     _ => return Err(AuthError::Malformed),
                 },
             }
@@ -185,21 +220,34 @@ impl Verifier {
 
 /// The token behind the scheme `Bearer` ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
 fn bearer_token(authorization: Option<&str>) -> Result<&str, AuthError> {
-    let value = authorization.map(str::trim).filter(|value| !value.is_empty()).ok_or(AuthError::Missing)?;
+    let value = authorization
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .ok_or(AuthError::Missing)?;
     let (scheme, token) = value.split_once(' ').ok_or(AuthError::Malformed)?;
     let token = token.trim_start_matches(' ');
     // Exactly three parts: the library takes everything before the second dot from the right for the header.
     let well_formed = scheme.eq_ignore_ascii_case("bearer")
         && token.len() <= MAX_TOKEN_BYTES
         && token.bytes().filter(|&byte| byte == b'.').count() == 2
-        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    if well_formed { Ok(token) } else { Err(AuthError::Malformed) }
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    if well_formed {
+        Ok(token)
+    } else {
+        Err(AuthError::Malformed)
+    }
 }
 
 /// A NumericDate: seconds since 1970, fractions allowed by the RFC and cut off here.
 fn date(seconds: f64, claim: &'static str) -> Result<OffsetDateTime, AuthError> {
-    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and the range is checked right after")]
-    OffsetDateTime::from_unix_timestamp(seconds.floor() as i64).map_err(|_| AuthError::Invalid(Cause::Date(claim)))
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and the range is checked right after"
+    )]
+    OffsetDateTime::from_unix_timestamp(seconds.floor() as i64)
+        .map_err(|_| AuthError::Invalid(Cause::Date(claim)))
 }
 
 #[cfg(test)]

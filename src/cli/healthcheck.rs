@@ -114,16 +114,31 @@ mod tests {
         let (url, task) = server(&["HTTP/1.1 2", "00 OK\r\nContent-Len", "gth: 0\r\n\r\n"]).await;
         run(&format!("{url}/ready?full=1#top")).await.unwrap();
         let request = task.await.unwrap();
-        assert!(request.starts_with("GET /ready?full=1 HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains(&format!("\r\nHost: {}\r\n", url.trim_start_matches("http://"))), "{request}");
+        assert!(
+            request.starts_with("GET /ready?full=1 HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains(&format!(
+                "\r\nHost: {}\r\n",
+                url.trim_start_matches("http://")
+            )),
+            "{request}"
+        );
     }
 
     #[tokio::test]
     async fn every_other_status_is_not() {
         let (url, _task) = server(&["HTTP/1.1 503 Service Unavailable\r\n\r\n"]).await;
-        assert!(matches!(run(&url).await, Err(HealthcheckError::Status(503))));
+        assert!(matches!(
+            run(&url).await,
+            Err(HealthcheckError::Status(503))
+        ));
         let (url, _task) = server(&["HTTP/1.1 204 No Content\r\n\r\n"]).await;
-        assert!(matches!(run(&url).await, Err(HealthcheckError::Status(204))));
+        assert!(matches!(
+            run(&url).await,
+            Err(HealthcheckError::Status(204))
+        ));
     }
 
     #[tokio::test]
@@ -154,8 +169,16 @@ mod tests {
 
     #[tokio::test]
     async fn only_http_is_spoken() {
-        for url in ["https://127.0.0.1/ready", "127.0.0.1:8001", "", "unix:/run/x"] {
-            assert!(matches!(run(url).await, Err(HealthcheckError::Url(_))), "{url}");
+        for url in [
+            "https://127.0.0.1/ready",
+            "127.0.0.1:8001",
+            "",
+            "unix:/run/x",
+        ] {
+            assert!(
+                matches!(run(url).await, Err(HealthcheckError::Url(_))),
+                "{url}"
+            );
         }
     }
 }
