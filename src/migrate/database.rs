@@ -91,7 +91,9 @@ impl Database {
     /// Gives up the locks, the last one first. A failure is of no consequence: the locks end with the connection.
     pub(super) async fn unlock(&mut self) {
         // A failed migration that had its own BEGIN leaves an aborted transaction, in which nothing can be called.
-        let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await;
+        if sqlx::raw_sql("SELECT 1").execute(&mut self.connection).await.is_err() {
+            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await;
+        }
         while let Some(key) = self.held.pop() {
             let _ = sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut self.connection).await;
         }

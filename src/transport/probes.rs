@@ -9,7 +9,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::domain::ports::Environment as _;
@@ -39,46 +39,82 @@ pub(super) fn router(probes: Arc<Probes>) -> Router {
 /// How the service and what it depends on are. It answers 200 as long as the process works: a database that is away is
 /// no reason to restart the service, which comes back by itself.
 async fn health(State(probes): State<Arc<Probes>>) -> Response {
-    let (database, healthy) = probes.database().await;
-    json_answer(
-        StatusCode::OK,
-        &json!({
-            "status": if healthy { "healthy" } else { "degraded" },
-            "service": {"name": NAME, "version": VERSION, "uptime": uptime(probes.started.elapsed())},
-            "checks": {"database": database},
-            "timestamp": now(),
-        }),
-    )
+    let database = probes.database().await;
+    let health = Health {
+        status: if database.status == HEALTHY { HEALTHY } else { "degraded" },
+        service: Service { name: NAME, version: VERSION, uptime: uptime(probes.started.elapsed()) },
+        checks: Checks { database },
+        timestamp: now(),
+    };
+    json_answer(StatusCode::OK, &health)
+}
+
+const HEALTHY: &str = "healthy";
+
+/// The answer of `/health`. What is not configured has no check.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    service: Service,
+    checks: Checks,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct Service {
+    name: &'static str,
+    version: &'static str,
+    uptime: String,
+}
+
+#[derive(Serialize)]
+struct Checks {
+    database: Database,
+}
+
+#[derive(Serialize)]
+struct Database {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<String>,
+    connections: String,
+}
+
+/// The answer of `/ready`.
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    timestamp: String,
 }
 
 /// Whether requests should be sent here.
 async fn ready(State(probes): State<Arc<Probes>>) -> Response {
     let state = probes.readiness.state();
-    if state == lifecycle::State::Ready {
-        json_answer(StatusCode::OK, &json!({"status": "ready", "timestamp": now()}))
-    } else {
-        let body = json!({"status": "not_ready", "reason": state.describe(), "timestamp": now()});
-        json_answer(StatusCode::SERVICE_UNAVAILABLE, &body)
-    }
+    let ready = state == lifecycle::State::Ready;
+    let (code, status) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let reason = (!ready).then(|| state.describe());
+    json_answer(code, &Ready { status, reason, timestamp: now() })
 }
 
 impl Probes {
-    /// The part on the database, and whether it is well.
-    async fn database(&self) -> (Value, bool) {
+    /// The part on the database.
+    async fn database(&self) -> Database {
         let begun = Instant::now();
-        let ping = tokio::time::timeout(PING_TIMEOUT, sqlx::query("SELECT 1").execute(&self.pool)).await;
-        let busy = self.pool.size() as usize - self.pool.num_idle().min(self.pool.size() as usize);
-        let connections = format!("{busy}/{}", self.max_connections);
-        if matches!(ping, Ok(Ok(_))) {
-            let latency = format!("{}ms", begun.elapsed().as_millis());
-            (json!({"status": "healthy", "latency": latency, "connections": connections}), true)
-        } else {
-            (json!({"status": "unhealthy", "connections": connections}), false)
+        let ping = sqlx::query("SELECT 1").execute(&self.pool);
+        let answered = matches!(tokio::time::timeout(PING_TIMEOUT, ping).await, Ok(Ok(_)));
+        let size = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
+        Database {
+            status: if answered { HEALTHY } else { "unhealthy" },
+            latency: answered.then(|| format!("{}ms", begun.elapsed().as_millis())),
+            connections: format!("{}/{}", size.saturating_sub(self.pool.num_idle()), self.max_connections),
         }
     }
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Response {
+fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// An error in a contract, with the place a person should look at.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// The contract is not valid protobuf, or uses a rule that can't be compiled.
     #[error("{0}")]
@@ -30,6 +30,13 @@ pub enum Error {
     /// The API description could not be written.
     #[error("the API description can't be written: {0}")]
     Description(String),
+}
+
+/// As [`fmt::Display`]: a build script that returns an error from `main` shows it by this.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<protox::Error> for Error {

@@ -62,7 +62,7 @@ where
 }
 
 /// Checks a request against the contract.
-pub(crate) fn validate<Req: Validate>(
+fn validate<Req: Validate>(
     spec: &'static MethodSpec,
     request: &Req,
 ) -> Result<(), Status> {

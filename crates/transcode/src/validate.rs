@@ -28,6 +28,16 @@ pub trait Validate {
     fn path(path: &str) -> MaskPath;
 }
 
+impl<M: Validate> Validate for Box<M> {
+    fn validate(&self, violations: &mut Violations) {
+        (**self).validate(violations);
+    }
+
+    fn path(path: &str) -> MaskPath {
+        M::path(path)
+    }
+}
+
 /// What a path of an update mask stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaskPath {
@@ -107,7 +117,7 @@ pub fn check_mask<M: Validate>(
         } {
             MaskPath::Writable => {}
             MaskPath::ReadOnly => {
-                violations.field(resource, |v| v.key(json.clone(), |v| v.add("Is read-only")));
+                violations.field(resource, |v| v.key(json.clone(), |v| v.add("Can't be changed")));
             }
             MaskPath::Unknown => {
                 violations.field("updateMask", |v| v.add(format!("Names no field: {path}")))

@@ -117,6 +117,13 @@ impl Violations {
         self.list.is_empty()
     }
 
+    /// Adds the violations of another collection.
+    pub fn extend(&mut self, other: Self) {
+        for Violation { field, description } in other.list {
+            self.add_at(field, description);
+        }
+    }
+
     /// Keeps the violations whose field `keep` accepts.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.list.retain(|violation| keep(&violation.field));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{Role, Schemas};
-use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type};
+use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::template::Segment;
 
 /// A path as OpenAPI writes it, where a variable is always one segment.
@@ -143,7 +143,11 @@ fn parameters(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding, rou
                 matches!((bound.map(|bound| &bound.shape), &field.shape),
                     (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
             });
-            in_body || in_path || sibling
+            // The mask of a PATCH is made of the keys of its body.
+            let mask = field.name == "update_mask"
+                && binding.method == "PATCH"
+                && field.ty == Type::WellKnown(WellKnown::FieldMask);
+            in_body || in_path || sibling || mask
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
             query(schemas, field, "", &mut vec![method.input.clone()], &mut parameters);

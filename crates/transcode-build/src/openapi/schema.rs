@@ -108,7 +108,7 @@ impl<'a> Schemas<'a> {
             Shape::Map(_) => self.map(field, role),
             _ => self.value(field, &field.rules, role),
         };
-        let clearable = matches!(field.shape, Shape::Optional | Shape::Boxed) && !field.required();
+        let clearable = clearable(field);
         if role == Role::Patch && clearable {
             schema = nullable(schema);
         }
@@ -210,6 +210,12 @@ impl<'a> Schemas<'a> {
 
     /// An example of a message, put together from those of its fields.
     pub(super) fn example(&self, full_name: &str, role: Role) -> Value {
+        self.example_in(full_name, role, &mut Vec::new())
+    }
+
+    /// `open` are the messages around this one: a message that contains itself has an example of one level.
+    fn example_in(&self, full_name: &str, role: Role, open: &mut Vec<String>) -> Value {
+        open.push(full_name.to_owned());
         let mut object = Map::new();
         let message = &self.api.messages[full_name];
         let mut oneofs = Vec::new();
@@ -225,7 +231,7 @@ impl<'a> Schemas<'a> {
             }
             let value = match (&field.ty, example(field)) {
                 (_, Some(example)) => Some(example),
-                (Type::Message(name), None) => Some(self.example(name, role)),
+                (Type::Message(name), None) if !open.contains(name) => Some(self.example_in(name, role, open)),
                 _ => None,
             };
             if let Some(value) = value {
@@ -233,7 +239,18 @@ impl<'a> Schemas<'a> {
                 object.insert(field.json_name.clone(), value);
             }
         }
+        open.pop();
         Value::Object(object)
+    }
+}
+
+/// Whether null is a value for a field in a PATCH: it stands for absence, or for a default that the rules allow.
+fn clearable(field: &Field) -> bool {
+    let rules = field.rules.rules.as_ref();
+    match field.shape {
+        _ if field.required() => false,
+        Shape::Implicit => !matches!(rules, Some(TypeRules::String(rules)) if rules.lengths().0 > Some(0)),
+        _ => true,
     }
 }
 

@@ -9,9 +9,10 @@ use tonic::{Code, Request, Status};
 
 use super::{Body, Problem, Transcoder, bind, body, render};
 use crate::json::{self, Binder};
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::spec::{self, Binding};
 use crate::status;
+use crate::Violations;
 use crate::validate::Validate;
 
 /// A request whose binding was found.
@@ -76,7 +77,6 @@ impl Call {
                             status
                         }
                     })?;
-                    policy::validate(binding.spec, &message)?;
                     handler(Request::from_parts(
                         metadata,
                         self.parts.extensions,
@@ -115,8 +115,9 @@ impl Call {
         self.transcoder.answer(&self.parts.extensions, Problem::no_such_resource())
     }
 
-    /// Makes the request message of body, path and query.
-    async fn bind<Req: Binder + Default, Res>(
+    /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
+    /// reported together.
+    async fn bind<Req: Binder + Validate + Default, Res>(
         &mut self,
         unary: &Unary<Req, Res>,
     ) -> Result<Req, Failure> {
@@ -169,7 +170,11 @@ impl Call {
             };
             mask(&mut message, named.iter().filter_map(inside).collect());
         }
-        let (violations, _) = context.finish();
+        let (mut violations, _) = context.finish();
+        // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.
+        let mut broken = Violations::new();
+        message.validate(&mut broken);
+        violations.extend(broken);
         status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
         Ok(message)
     }

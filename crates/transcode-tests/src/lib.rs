@@ -1,0 +1,99 @@
+//! A library of books behind the transcoder, with nothing of any catalog.
+//!
+//! The service echoes what it got, so that tests see what was bound.
+
+/// What is generated from the contract.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod pb {
+    include!(concat!(env!("OUT_DIR"), "/pb.rs"));
+}
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Request, Response, Status};
+use transcode::MethodSpec;
+use transcode::policy::Policy;
+use transcode::rest::{Settings, Transcoder};
+use transcode::status::status;
+
+use pb::library::v1::library_server::Library;
+use pb::library::v1::{Book, EchoRequest, GetBookRequest, LibraryStack, UpdateBookRequest};
+
+/// The API description.
+pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// Echoes.
+pub struct Echo;
+
+#[tonic::async_trait]
+impl Library for Echo {
+    async fn echo(&self, request: Request<EchoRequest>) -> Result<Response<EchoRequest>, Status> {
+        Ok(Response::new(request.into_inner()))
+    }
+
+    async fn get_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
+        match request.into_inner().name {
+            name if name.ends_with("/missing") => Err(Status::not_found("No such book")),
+            name => Ok(Response::new(Book { name, ..Book::default() })),
+        }
+    }
+
+    async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
+        Ok(Response::new(Book { name: request.into_inner().name, loans: 1, ..Book::default() }))
+    }
+
+    async fn update_book(
+        &self,
+        request: Request<UpdateBookRequest>,
+    ) -> Result<Response<UpdateBookRequest>, Status> {
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+/// Lets in callers whose authorization is the scope an RPC asks for.
+pub struct ByScope;
+
+impl Policy for ByScope {
+    type Admission = ();
+
+    async fn admit(
+        &self,
+        spec: &'static MethodSpec,
+        metadata: &MetadataMap,
+        _: &mut http::Extensions,
+    ) -> Result<(), Status> {
+        let given = metadata.get("authorization").and_then(|value| value.to_str().ok());
+        match given {
+            _ if spec.public => Ok(()),
+            Some(given) if spec.scopes.contains(&given) => Ok(()),
+            Some(_) => Err(status(spec.reasons, Code::PermissionDenied, "Not with that scope")),
+            None => Err(status(spec.reasons, Code::Unauthenticated, "Who are you?")),
+        }
+    }
+
+    async fn run<T: Send>(
+        &self,
+        _: &'static MethodSpec,
+        (): (),
+        call: impl Future<Output = Result<T, Status>> + Send,
+    ) -> Result<T, Status> {
+        call.await
+    }
+}
+
+/// The stack that both protocols call.
+pub fn stack() -> LibraryStack<Echo, ByScope> {
+    LibraryStack::new(Arc::new(Echo), Arc::new(ByScope))
+}
+
+/// The library over REST, at a time that does not pass.
+pub fn transcoder() -> Transcoder {
+    let settings = Settings {
+        clock: || SystemTime::UNIX_EPOCH + Duration::from_secs(1_705_314_600),
+        max_body_bytes: 4096,
+        ..Settings::default()
+    };
+    Transcoder::new(settings, [Box::new(stack()) as Box<dyn transcode::rest::Service>])
+}
