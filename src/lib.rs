@@ -1,3 +1,4 @@
 //! The catalog service.
 
+pub mod config;
 pub mod pb;

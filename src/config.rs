@@ -1,0 +1,97 @@
+//! The configuration of the service: its sections, where their values come from, and what is refused.
+//!
+//! A value comes from its environment variable, else from the file, else it is the default of its section.
+//! Nothing here starts anything: a bad value is found before a socket is bound.
+
+mod environment;
+mod error;
+mod parse;
+mod read;
+mod secret;
+mod sections;
+mod suggest;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde_yaml_ng::Value;
+
+pub use environment::ENVIRONMENT;
+pub use error::{ConfigError, Origin};
+pub use secret::Secret;
+pub use sections::{
+    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Features, Grpc, Http, Jwt, Kafka, Log, LogFormat, Metrics, Migration,
+    Redis, Scheme, Server, Trace,
+};
+
+use read::{Reader, Section};
+
+/// What the process exits with when its configuration is refused (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CODE: u8 = 78;
+
+/// Name of the file that is read in the directory of the configuration.
+const FILE_NAME: &str = "config.yaml";
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// `conf` is the directory with a `config.yaml`, or a file of another name; without it the defaults hold. `env` looks
+    /// up an environment variable; an empty one counts as unset. Where a name has to be resolved (a listening address
+    /// that is neither an IP address nor `localhost`) this blocks.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, in one line that names the key and what is allowed.
+    pub fn load(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let config = Self::read_parts(conf, env, None)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads only what a database migration needs, `data.database` and `migration`; all else keeps its default, unread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`], for that part.
+    pub fn load_for_migration(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::read_parts(conf, env, Some(&["data.database", "migration"]))
+    }
+
+    /// The keys of all values, in the order of the sections, as `server.http.addr`.
+    pub fn keys() -> Vec<String> {
+        let mut keys = Vec::new();
+        Self::collect_keys("", &mut keys);
+        keys
+    }
+
+    fn read_parts(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>, only: Option<&[&str]>) -> Result<Self, ConfigError> {
+        let file = conf.map(file_of);
+        let tree = file.as_deref().map(read_file).transpose()?;
+        let reader = Reader { env, file: file.as_deref(), only };
+        reader.section("", tree.as_ref())
+    }
+
+    /// What no value shows on its own.
+    fn check(&self) -> Result<(), ConfigError> {
+        let (http, grpc) = (self.server.http.addr, self.server.grpc.addr);
+        if http == grpc && http.port() != 0 {
+            return Err(ConfigError::Conflict {
+                key: "server.grpc.addr",
+                other: "server.http.addr",
+                value: grpc.to_string(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn file_of(conf: &Path) -> PathBuf {
+    if conf.is_file() { conf.to_owned() } else { conf.join(FILE_NAME) }
+}
+
+fn read_file(file: &Path) -> Result<Value, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|cause| ConfigError::Unreadable { file: file.to_owned(), cause })?;
+    serde_yaml_ng::from_str(&text).map_err(|cause| ConfigError::Syntax { file: file.to_owned(), cause: cause.to_string() })
+}
