@@ -1,17 +1,18 @@
 //! What an unknown key was probably meant to be.
 
 use super::Config;
+use super::read::join;
 
 /// The hint for a key that a section does not have; `at` is the path of the section.
 pub(super) fn hint(at: &str, unknown: &str, keys: &[&str]) -> String {
-    if let Some(near) = nearest(unknown, keys) {
-        return format!("did you mean `{near}`?");
+    let whole = join(at, unknown);
+    let elsewhere = elsewhere(&whole, unknown);
+    // A key with this very name further down was written without its section; that is surer than a similar one here.
+    let below = elsewhere.as_ref().filter(|path| at.is_empty() || path.starts_with(&format!("{at}.")));
+    match below.map(String::as_str).or_else(|| nearest(unknown, keys)).or(elsewhere.as_deref()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are {}", keys.join(", ")),
     }
-    let whole = if at.is_empty() { unknown.to_owned() } else { format!("{at}.{unknown}") };
-    if let Some(elsewhere) = elsewhere(&whole, unknown) {
-        return format!("did you mean `{elsewhere}`?");
-    }
-    format!("there are {}", keys.join(", "))
 }
 
 /// The one key of another section with this name, be it a value or a section.
