@@ -22,8 +22,8 @@ pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
 pub use secret::Secret;
 pub use sections::{
-    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Features, Grpc, Http, Jwt, Kafka, Log, LogFormat, Metrics, Migration,
-    Redis, Scheme, Server, Trace,
+    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Features, Grpc, Http, Jwt, Kafka,
+    Log, LogFormat, Metrics, Migration, Redis, Scheme, Server, Trace,
 };
 
 use read::{Reader, Section};
@@ -44,7 +44,10 @@ impl Config {
     /// # Errors
     ///
     /// The first thing that is wrong, in one line that names the key and what is allowed.
-    pub fn load(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn load(
+        conf: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let config = Self::read_parts(conf, env, None)?;
         config.check()?;
         Ok(config)
@@ -55,7 +58,10 @@ impl Config {
     /// # Errors
     ///
     /// As [`Config::load`], for that part.
-    pub fn load_for_migration(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn load_for_migration(
+        conf: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         Self::read_parts(conf, env, Some(&["data.database", "migration"]))
     }
 
@@ -66,10 +72,18 @@ impl Config {
         keys
     }
 
-    fn read_parts(conf: Option<&Path>, env: &dyn Fn(&str) -> Option<String>, only: Option<&[&str]>) -> Result<Self, ConfigError> {
+    fn read_parts(
+        conf: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+        only: Option<&[&str]>,
+    ) -> Result<Self, ConfigError> {
         let file = conf.map(file_of);
         let tree = file.as_deref().map(read_file).transpose()?;
-        let reader = Reader { env, file: file.as_deref(), only };
+        let reader = Reader {
+            env,
+            file: file.as_deref(),
+            only,
+        };
         reader.section("", tree.as_ref())
     }
 
@@ -88,10 +102,20 @@ impl Config {
 }
 
 fn file_of(conf: &Path) -> PathBuf {
-    if conf.is_file() { conf.to_owned() } else { conf.join(FILE_NAME) }
+    if conf.is_file() {
+        conf.to_owned()
+    } else {
+        conf.join(FILE_NAME)
+    }
 }
 
 fn read_file(file: &Path) -> Result<Value, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|cause| ConfigError::Unreadable { file: file.to_owned(), cause })?;
-    serde_yaml_ng::from_str(&text).map_err(|cause| ConfigError::Syntax { file: file.to_owned(), cause: cause.to_string() })
+    let text = std::fs::read_to_string(file).map_err(|cause| ConfigError::Unreadable {
+        file: file.to_owned(),
+        cause,
+    })?;
+    serde_yaml_ng::from_str(&text).map_err(|cause| ConfigError::Syntax {
+        file: file.to_owned(),
+        cause: cause.to_string(),
+    })
 }

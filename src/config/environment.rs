@@ -23,7 +23,10 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("CONSUL_SCHEME", "consul.scheme"),
     ("CONSUL_DATACENTER", "consul.datacenter"),
     ("CONSUL_HEALTH_CHECK", "consul.health_check"),
-    ("CONSUL_HEALTH_CHECK_INTERVAL", "consul.health_check_interval"),
+    (
+        "CONSUL_HEALTH_CHECK_INTERVAL",
+        "consul.health_check_interval",
+    ),
     ("DAPR_HTTP_PORT", "dapr.http_port"),
     ("DAPR_GRPC_PORT", "dapr.grpc_port"),
     ("DAPR_PUBSUB_NAME", "dapr.pubsub_name"),
@@ -37,8 +40,14 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("JWT_PUBLIC_KEY_PATH", "auth.jwt.public_key_path"),
     ("JWT_ISSUER", "auth.jwt.issuer"),
     ("JWT_AUDIENCE", "auth.jwt.audience"),
-    ("JWT_ACCESS_TOKEN_EXPIRATION", "auth.jwt.access_token_expiration"),
-    ("JWT_REFRESH_TOKEN_EXPIRATION", "auth.jwt.refresh_token_expiration"),
+    (
+        "JWT_ACCESS_TOKEN_EXPIRATION",
+        "auth.jwt.access_token_expiration",
+    ),
+    (
+        "JWT_REFRESH_TOKEN_EXPIRATION",
+        "auth.jwt.refresh_token_expiration",
+    ),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
     ("CATALOG_DATA_DIR", "data_dir"),

@@ -33,7 +33,10 @@ impl Input {
             Value::Number(number) => Self::Plain(number.to_string()),
             Value::Bool(bool) => Self::Plain(bool.to_string()),
             Value::Sequence(items) => {
-                let texts: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                let texts: Option<Vec<_>> = items
+                    .iter()
+                    .map(|item| item.as_str().map(str::to_owned))
+                    .collect();
                 texts.map_or(Self::Other("a list of other things than text"), Self::List)
             }
             Value::Mapping(_) => Self::Other("a section"),
@@ -93,19 +96,27 @@ pub(super) struct Refusal {
 }
 
 fn refusal(allowed: impl Into<String>) -> Refusal {
-    Refusal { allowed: allowed.into(), secret: false }
+    Refusal {
+        allowed: allowed.into(),
+        secret: false,
+    }
 }
 
 type Parsed<T> = Result<T, Refusal>;
 
 /// The value of another parser, for a key that may be unset.
-pub(super) fn optional<T>(parse: impl Fn(&Input) -> Parsed<T>) -> impl Fn(&Input) -> Parsed<Option<T>> {
+pub(super) fn optional<T>(
+    parse: impl Fn(&Input) -> Parsed<T>,
+) -> impl Fn(&Input) -> Parsed<Option<T>> {
     move |input| parse(input).map(Some)
 }
 
 /// `true` or `false`.
 pub(super) fn boolean(input: &Input) -> Parsed<bool> {
-    input.scalar().and_then(|text| text.parse().ok()).ok_or_else(|| refusal("true or false"))
+    input
+        .scalar()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| refusal("true or false"))
 }
 
 /// A whole number in a range.
@@ -114,15 +125,30 @@ where
     N: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
     move |input| {
-        let number = input.scalar().and_then(|text| text.parse().ok()).filter(|number| range.contains(number));
-        number.ok_or_else(|| refusal(format!("a whole number from {} to {}", range.start(), range.end())))
+        let number = input
+            .scalar()
+            .and_then(|text| text.parse().ok())
+            .filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            refusal(format!(
+                "a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ))
+        })
     }
 }
 
 /// One of some words.
-pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&Input) -> Parsed<T> {
+pub(super) fn choice<T: Copy>(
+    choices: &'static [(&'static str, T)],
+) -> impl Fn(&Input) -> Parsed<T> {
     move |input| {
-        let found = input.text().and_then(|text| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)));
+        let found = input.text().and_then(|text| {
+            choices
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text))
+        });
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
             refusal(match words.as_slice() {
@@ -135,17 +161,26 @@ pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(
 
 /// Any text.
 pub(super) fn text(input: &Input) -> Parsed<String> {
-    input.text().map(str::to_owned).ok_or_else(|| refusal("text; put quotes around it"))
+    input
+        .text()
+        .map(str::to_owned)
+        .ok_or_else(|| refusal("text; put quotes around it"))
 }
 
 /// Any text, never shown.
 pub(super) fn secret(input: &Input) -> Parsed<Secret> {
-    text(input).map(Secret::new).map_err(|refusal| Refusal { secret: true, ..refusal })
+    text(input).map(Secret::new).map_err(|refusal| Refusal {
+        secret: true,
+        ..refusal
+    })
 }
 
 /// A path.
 pub(super) fn path(input: &Input) -> Parsed<PathBuf> {
-    input.text().map(PathBuf::from).ok_or_else(|| refusal("a path; put quotes around it"))
+    input
+        .text()
+        .map(PathBuf::from)
+        .ok_or_else(|| refusal("a path; put quotes around it"))
 }
 
 /// A path of a file that is there and can be opened.
@@ -167,12 +202,16 @@ pub(super) fn table_name(input: &Input) -> Parsed<String> {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let name = input.text().filter(fits).map(str::to_owned);
-    name.ok_or_else(|| refusal("a table name of at most 63 letters, digits and _, not starting with a digit"))
+    name.ok_or_else(|| {
+        refusal("a table name of at most 63 letters, digits and _, not starting with a digit")
+    })
 }
 
 /// An address to listen on. Without a host it is all IPv4 addresses.
 pub(super) fn listen_address(input: &Input) -> Parsed<SocketAddr> {
-    let allowed = || refusal(r#"an address such as "0.0.0.0:8001", "[::]:8001", "localhost:8001" or ":8001""#);
+    let allowed = || {
+        refusal(r#"an address such as "0.0.0.0:8001", "[::]:8001", "localhost:8001" or ":8001""#)
+    };
     let text = input.text().ok_or_else(allowed)?;
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -182,7 +221,10 @@ pub(super) fn listen_address(input: &Input) -> Parsed<SocketAddr> {
         "" => Ok((Ipv4Addr::UNSPECIFIED, port).into()),
         "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
         name => {
-            let found: Vec<SocketAddr> = (name, port).to_socket_addrs().map_err(|_| allowed())?.collect();
+            let found: Vec<SocketAddr> = (name, port)
+                .to_socket_addrs()
+                .map_err(|_| allowed())?
+                .collect();
             let v4 = found.iter().find(|address| address.is_ipv4());
             v4.or(found.first()).copied().ok_or_else(allowed)
         }
@@ -191,7 +233,9 @@ pub(super) fn listen_address(input: &Input) -> Parsed<SocketAddr> {
 
 /// An address to connect to; its name is resolved by who connects.
 pub(super) fn remote_address(input: &Input) -> Parsed<String> {
-    let fits = |text: &&str| split_host_port(text).is_some_and(|(host, port)| !host.is_empty() && port != 0);
+    let fits = |text: &&str| {
+        split_host_port(text).is_some_and(|(host, port)| !host.is_empty() && port != 0)
+    };
     let address = input.text().filter(fits).map(str::to_owned);
     address.ok_or_else(|| refusal(r#"a host and a port such as "localhost:6379""#))
 }
@@ -199,19 +243,27 @@ pub(super) fn remote_address(input: &Input) -> Parsed<String> {
 /// A list of addresses to connect to.
 pub(super) fn remote_addresses(input: &Input) -> Parsed<Vec<String>> {
     let one = |item: &str| remote_address(&Input::Text(item.to_owned()));
-    let parsed = input.items().map(|items| items.into_iter().map(one).collect::<Result<Vec<_>, _>>());
+    let parsed = input
+        .items()
+        .map(|items| items.into_iter().map(one).collect::<Result<Vec<_>, _>>());
     match parsed {
         Some(Ok(addresses)) => Ok(addresses),
-        _ => Err(refusal(r#"a list of hosts with ports such as "localhost:9092", in an environment variable with commas"#)),
+        _ => Err(refusal(
+            r#"a list of hosts with ports such as "localhost:9092", in an environment variable with commas"#,
+        )),
     }
 }
 
 fn split_host_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
-    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let in_brackets = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     let host_fits = match in_brackets {
         Some(inner) => inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()),
-        None => host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+        None => host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
     };
     let port_fits = port.bytes().all(|b| b.is_ascii_digit());
     (host_fits && port_fits).then_some((host, port.parse().ok()?))
@@ -221,16 +273,20 @@ fn split_host_port(text: &str) -> Option<(&str, u16)> {
 pub(super) fn http_url(input: &Input) -> Parsed<Url> {
     let url = input.text().and_then(|text| Url::parse(text).ok());
     let open = |url: &Url| url.username().is_empty() && url.password().is_none();
-    url.filter(|url| matches!(url.scheme(), "http" | "https") && open(url)).ok_or_else(|| Refusal {
-        allowed: r#"a URL such as "http://localhost:14268/api/traces", without user and password"#.to_owned(),
-        secret: input.scalar().is_some_and(|text| text.contains('@')),
-    })
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && open(url))
+        .ok_or_else(|| Refusal {
+            allowed:
+                r#"a URL such as "http://localhost:14268/api/traces", without user and password"#
+                    .to_owned(),
+            secret: input.scalar().is_some_and(|text| text.contains('@')),
+        })
 }
 
 /// The URL of a PostgreSQL database; a secret, as it may hold a password.
 pub(super) fn postgres_url(input: &Input) -> Parsed<Secret> {
     let fits = |text: &&str| {
-        (text.starts_with("postgres://") || text.starts_with("postgresql://")) && Url::parse(text).is_ok()
+        (text.starts_with("postgres://") || text.starts_with("postgresql://"))
+            && Url::parse(text).is_ok()
     };
     let url = input.text().filter(fits).map(Secret::new);
     url.ok_or_else(|| Refusal {
@@ -242,19 +298,35 @@ pub(super) fn postgres_url(input: &Input) -> Parsed<Secret> {
 /// Origins of browser pages, or `*`.
 pub(super) fn origins(input: &Input) -> Parsed<Vec<String>> {
     let is_origin = |text: &str| {
-        text == "*" || Url::parse(text).is_ok_and(|url| url.has_host() && url.origin().ascii_serialization() == text)
+        text == "*"
+            || Url::parse(text)
+                .is_ok_and(|url| url.has_host() && url.origin().ascii_serialization() == text)
     };
-    let items = input.items().filter(|items| items.iter().all(|item| is_origin(item)));
+    let items = input
+        .items()
+        .filter(|items| items.iter().all(|item| is_origin(item)));
     items
         .map(|items| items.into_iter().map(str::to_owned).collect())
-        .ok_or_else(|| refusal(r#"a list of "*" or origins such as "https://shop.example.com", without a path"#))
+        .ok_or_else(|| {
+            refusal(
+                r#"a list of "*" or origins such as "https://shop.example.com", without a path"#,
+            )
+        })
 }
 
 /// A duration in the syntax of Go, in a range.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Input) -> Parsed<Duration> {
     move |input| {
-        let parsed = input.scalar().and_then(go_duration).filter(|duration| range.contains(duration));
-        parsed.ok_or_else(|| refusal(format!(r#"a duration such as "1s", "0.2s" or "1m30s", {}"#, shown_range(&range))))
+        let parsed = input
+            .scalar()
+            .and_then(go_duration)
+            .filter(|duration| range.contains(duration));
+        parsed.ok_or_else(|| {
+            refusal(format!(
+                r#"a duration such as "1s", "0.2s" or "1m30s", {}"#,
+                shown_range(&range)
+            ))
+        })
     }
 }
 
@@ -262,14 +334,25 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Input) -> Pa
 pub(super) fn seconds(range: RangeInclusive<Duration>) -> impl Fn(&Input) -> Parsed<Duration> {
     move |input| {
         let bare = |text: &str| text.parse().ok().map(Duration::from_secs);
-        let parsed = input.scalar().and_then(|text| bare(text).or_else(|| go_duration(text)));
+        let parsed = input
+            .scalar()
+            .and_then(|text| bare(text).or_else(|| go_duration(text)));
         let parsed = parsed.filter(|duration| range.contains(duration));
-        parsed.ok_or_else(|| refusal(format!(r#"seconds or a duration such as "3600" or "1h", {}"#, shown_range(&range))))
+        parsed.ok_or_else(|| {
+            refusal(format!(
+                r#"seconds or a duration such as "3600" or "1h", {}"#,
+                shown_range(&range)
+            ))
+        })
     }
 }
 
 fn shown_range(range: &RangeInclusive<Duration>) -> String {
-    format!("from {} to {}", shown_duration(*range.start()), shown_duration(*range.end()))
+    format!(
+        "from {} to {}",
+        shown_duration(*range.start()),
+        shown_duration(*range.end())
+    )
 }
 
 fn shown_duration(duration: Duration) -> String {
@@ -295,7 +378,9 @@ fn go_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let number = &rest[..rest.find(|c: char| !c.is_ascii_digit() && c != '.')?];
         rest = &rest[number.len()..];
-        let unit = &rest[..rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len())];
+        let unit = &rest[..rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len())];
         rest = &rest[unit.len()..];
         let scale: u64 = match unit {
             "ns" => 1,
@@ -310,7 +395,11 @@ fn go_duration(text: &str) -> Option<Duration> {
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let whole: u64 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
         nanos = nanos.checked_add(whole.checked_mul(scale)?)?;
         let mut digit_scale = scale;
         for digit in fraction.bytes() {
@@ -345,18 +434,43 @@ mod tests {
             ("0", 0),
         ];
         for (text, nanos) in good {
-            assert_eq!(go_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
+            assert_eq!(
+                go_duration(text),
+                Some(Duration::from_nanos(nanos)),
+                "{text}"
+            );
         }
-        for bad in ["", "1", "s", ".s", "-1s", "+1s", "1 s", "1s ", "1d", "1..s", "1.2.3s", "soon", "99999999999999h", "1é"] {
+        for bad in [
+            "",
+            "1",
+            "s",
+            ".s",
+            "-1s",
+            "+1s",
+            "1 s",
+            "1s ",
+            "1d",
+            "1..s",
+            "1.2.3s",
+            "soon",
+            "99999999999999h",
+            "1é",
+        ] {
             assert_eq!(go_duration(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn bare_numbers_are_seconds_only_where_asked() {
-        let range = Duration::ZERO..=Duration::from_secs(86_400);
-        assert_eq!(seconds(range.clone())(&Input::Plain("3600".into())), Ok(Duration::from_secs(3600)));
-        assert_eq!(seconds(range.clone())(&text("1h")), Ok(Duration::from_secs(3600)));
+        let range = Duration::ZERO..=Duration::from_hours(24);
+        assert_eq!(
+            seconds(range.clone())(&Input::Plain("3600".into())),
+            Ok(Duration::from_hours(1))
+        );
+        assert_eq!(
+            seconds(range.clone())(&text("1h")),
+            Ok(Duration::from_hours(1))
+        );
         assert!(duration(range)(&text("3600")).is_err());
     }
 
@@ -370,28 +484,63 @@ mod tests {
             ("127.0.0.1:0", "127.0.0.1:0"),
         ];
         for (written, meant) in good {
-            assert_eq!(listen_address(&text(written)), Ok(meant.parse().unwrap()), "{written}");
+            assert_eq!(
+                listen_address(&text(written)),
+                Ok(meant.parse().unwrap()),
+                "{written}"
+            );
         }
-        for bad in ["8001", "localhost", "localhost:", "localhost:http", "localhost:65536", "http://localhost:8001", "::1:80", ":+80"] {
+        for bad in [
+            "8001",
+            "localhost",
+            "localhost:",
+            "localhost:http",
+            "localhost:65536",
+            "http://localhost:8001",
+            "::1:80",
+            ":+80",
+        ] {
             assert!(listen_address(&text(bad)).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn remote_addresses_need_a_host() {
-        assert_eq!(remote_address(&text("redis.internal:6379")), Ok("redis.internal:6379".to_owned()));
-        for bad in [":6379", "localhost", "localhost:0", "redis://localhost:6379"] {
+        assert_eq!(
+            remote_address(&text("redis.internal:6379")),
+            Ok("redis.internal:6379".to_owned())
+        );
+        for bad in [
+            ":6379",
+            "localhost",
+            "localhost:0",
+            "redis://localhost:6379",
+        ] {
             assert!(remote_address(&text(bad)).is_err(), "{bad}");
         }
-        assert_eq!(remote_addresses(&text("a:1, b:2")), Ok(vec!["a:1".to_owned(), "b:2".to_owned()]));
+        assert_eq!(
+            remote_addresses(&text("a:1, b:2")),
+            Ok(vec!["a:1".to_owned(), "b:2".to_owned()])
+        );
         assert!(remote_addresses(&text("a:1,")).is_err());
     }
 
     #[test]
     fn origins_have_no_path() {
         assert!(origins(&text("*")).is_ok());
-        assert!(origins(&Input::List(vec!["https://a.example".into(), "http://localhost:3000".into()])).is_ok());
-        for bad in ["https://a.example/", "a.example", "https://a.example/x", "file:///x"] {
+        assert!(
+            origins(&Input::List(vec![
+                "https://a.example".into(),
+                "http://localhost:3000".into()
+            ]))
+            .is_ok()
+        );
+        for bad in [
+            "https://a.example/",
+            "a.example",
+            "https://a.example/x",
+            "file:///x",
+        ] {
             assert!(origins(&text(bad)).is_err(), "{bad}");
         }
     }

@@ -39,7 +39,11 @@ impl Reader<'_> {
             Some(Value::Mapping(part)) => Some(part),
             Some(_) => {
                 return Err(ConfigError::Value {
-                    key: if at.is_empty() { "the whole".to_owned() } else { at.to_owned() },
+                    key: if at.is_empty() {
+                        "the whole".to_owned()
+                    } else {
+                        at.to_owned()
+                    },
                     origin: self.file_origin(),
                     value: "a single value".to_owned(),
                     allowed: format!("a section with the keys {}", S::KEYS.join(", ")),
@@ -78,23 +82,33 @@ impl Reader<'_> {
             None => (node.and_then(Input::of), self.file_origin()),
         };
         let Some(input) = input else { return Ok(None) };
-        parse(&input).map(Some).map_err(|refusal| ConfigError::Value {
-            key: at.to_owned(),
-            origin,
-            value: input.shown(refusal.secret),
-            allowed: refusal.allowed,
-        })
+        parse(&input)
+            .map(Some)
+            .map_err(|refusal| ConfigError::Value {
+                key: at.to_owned(),
+                origin,
+                value: input.shown(refusal.secret),
+                allowed: refusal.allowed,
+            })
     }
 
     fn wanted(&self, at: &str) -> bool {
         let within = |inner: &str, outer: &str| {
-            outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            outer.is_empty()
+                || inner
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.only.is_none_or(|only| only.iter().any(|path| within(at, path) || within(path, at)))
+        self.only
+            .is_none_or(|only| only.iter().any(|path| within(at, path) || within(path, at)))
     }
 
     fn file_origin(&self) -> Origin {
-        Origin::File(self.file.unwrap_or(Path::new("the configuration")).to_owned())
+        Origin::File(
+            self.file
+                .unwrap_or(Path::new("the configuration"))
+                .to_owned(),
+        )
     }
 }
 
@@ -109,7 +123,11 @@ fn name_of(key: &Value) -> String {
 
 /// The path of a key in a section.
 pub(super) fn join(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+    if at.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{at}.{name}")
+    }
 }
 
 /// Declares a section: `key: Type = default => parser;` is a value, `key: Type;` a section in it.

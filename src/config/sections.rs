@@ -8,16 +8,17 @@ use tracing::Level;
 use url::Url;
 
 use super::parse::{
-    boolean, choice, duration, http_url, listen_address, number, optional, origins, path, postgres_url, readable_file, remote_address,
-    remote_addresses, seconds, secret, table_name, text,
+    boolean, choice, duration, http_url, listen_address, number, optional, origins, path,
+    postgres_url, readable_file, remote_address, remote_addresses, seconds, secret, table_name,
+    text,
 };
 use super::read::section;
 use super::secret::Secret;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 const MIB: usize = 1024 * 1024;
 
 section! {
@@ -191,7 +192,7 @@ section! {
         /// database only.
         auto_migrate: Option<bool> = None => optional(boolean);
         /// How long to wait for another process that migrates.
-        lock_timeout: Duration = 900 * SECOND => duration(MILLISECOND..=24 * HOUR);
+        lock_timeout: Duration = Duration::from_mins(15) => duration(MILLISECOND..=24 * HOUR);
     }
 }
 

@@ -8,8 +8,14 @@ pub(super) fn hint(at: &str, unknown: &str, keys: &[&str]) -> String {
     let whole = join(at, unknown);
     let elsewhere = elsewhere(&whole, unknown);
     // A key with this very name further down was written without its section; that is surer than a similar one here.
-    let below = elsewhere.as_ref().filter(|path| at.is_empty() || path.starts_with(&format!("{at}.")));
-    match below.map(String::as_str).or_else(|| nearest(unknown, keys)).or(elsewhere.as_deref()) {
+    let below = elsewhere
+        .as_ref()
+        .filter(|path| at.is_empty() || path.starts_with(&format!("{at}.")));
+    match below
+        .map(String::as_str)
+        .or_else(|| nearest(unknown, keys))
+        .or(elsewhere.as_deref())
+    {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there are {}", keys.join(", ")),
     }
@@ -37,7 +43,11 @@ fn nearest<'a>(unknown: &str, keys: &[&'a str]) -> Option<&'a str> {
     let plain = plain(unknown);
     keys.iter()
         .map(|key| (distance(&plain, &self::plain(key)), *key))
-        .filter(|(distance, key)| *distance <= key.len().max(4) / 3 || abbreviates(unknown, key) || abbreviates(key, unknown))
+        .filter(|(distance, key)| {
+            *distance <= key.len().max(4) / 3
+                || abbreviates(unknown, key)
+                || abbreviates(key, unknown)
+        })
         .min()
         .map(|(_, key)| key)
 }
@@ -49,7 +59,10 @@ fn abbreviates(short: &str, long: &str) -> bool {
 
 /// `autoMigrate` and `auto-migrate` are `auto_migrate` for this purpose.
 fn plain(key: &str) -> String {
-    key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    key.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// How many characters to insert, delete or replace, or neighbours to swap.
@@ -79,18 +92,39 @@ mod tests {
 
     #[test]
     fn near_misses_are_suggested() {
-        for (unknown, meant) in [("adr", "addr"), ("address", "addr"), ("time_out", "timeout"), ("tiemout", "timeout")] {
-            assert_eq!(nearest(unknown, &["addr", "timeout", "cors"]), Some(meant), "{unknown}");
+        for (unknown, meant) in [
+            ("adr", "addr"),
+            ("address", "addr"),
+            ("time_out", "timeout"),
+            ("tiemout", "timeout"),
+        ] {
+            assert_eq!(
+                nearest(unknown, &["addr", "timeout", "cors"]),
+                Some(meant),
+                "{unknown}"
+            );
         }
         assert_eq!(nearest("port", &["addr", "timeout", "cors"]), None);
-        assert_eq!(nearest("autoMigrate", &["path", "auto_migrate"]), Some("auto_migrate"));
+        assert_eq!(
+            nearest("autoMigrate", &["path", "auto_migrate"]),
+            Some("auto_migrate")
+        );
     }
 
     #[test]
     fn a_misplaced_key_is_shown_its_place() {
-        assert_eq!(hint("", "http", &["server", "data"]), "did you mean `server.http`?");
-        assert_eq!(hint("server", "max_connections", &["http"]), "did you mean `data.database.max_connections`?");
+        assert_eq!(
+            hint("", "http", &["server", "data"]),
+            "did you mean `server.http`?"
+        );
+        assert_eq!(
+            hint("server", "max_connections", &["http"]),
+            "did you mean `data.database.max_connections`?"
+        );
         // There are two addr: no guess.
-        assert_eq!(hint("", "addr", &["server", "data"]), "there are server, data");
+        assert_eq!(
+            hint("", "addr", &["server", "data"]),
+            "there are server, data"
+        );
     }
 }
