@@ -3,6 +3,7 @@
 //! A value comes from its environment variable, else from the file, else it is the default of its section.
 //! Nothing here starts anything: a bad value is found before a socket is bound.
 
+mod duration;
 mod environment;
 mod error;
 mod parse;

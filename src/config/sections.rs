@@ -7,10 +7,10 @@ use std::time::Duration;
 use tracing::Level;
 use url::Url;
 
+use super::duration::{duration, seconds};
 use super::parse::{
-    boolean, choice, duration, http_url, listen_address, number, optional, origins, path,
-    postgres_url, readable_file, remote_address, remote_addresses, seconds, secret, table_name,
-    text,
+    boolean, choice, http_url, listen_address, number, optional, origins, path, postgres_url,
+    readable_file, remote_address, remote_addresses, secret, table_name, text,
 };
 use super::read::section;
 use super::secret::Secret;
