@@ -14,7 +14,7 @@ use transcode::rest::{Settings, Transcoder};
 pub use embedded::Embedded;
 
 use crate::auth::Verifier;
-use crate::config::{Address, Config};
+use crate::config::Config;
 use crate::domain::Catalog;
 use crate::lifecycle::{DRAIN, Readiness, State, stop_on_signal};
 use crate::migrate::{self, Migrator, Source, TableName};
@@ -57,13 +57,13 @@ impl App {
     /// # Errors
     /// When a port is taken, the URL of the database is wrong or a migration fails.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
-        let http = bind(&config.http.addr, "server.http.addr (SERVER_HTTP_ADDR)").await?;
-        let grpc = bind(&config.grpc.addr, "server.grpc.addr (SERVER_GRPC_ADDR)").await?;
+        let http = bind(config.server.http.addr, "server.http.addr (SERVER_HTTP_ADDR)").await?;
+        let grpc = bind(config.server.grpc.addr, "server.grpc.addr (SERVER_GRPC_ADDR)").await?;
         let table = TableName::from(config.migration.table.as_str());
         if parts.auto_migrate {
             migrate_up(&parts.database_url, &table, config.migration.lock_timeout).await?;
         }
-        let database = &config.database;
+        let database = &config.data.database;
         let settings = PoolSettings {
             max_connections: database.max_connections,
             acquire_timeout: database.timeout,
@@ -124,13 +124,13 @@ impl App {
 }
 
 fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -> Result<(Router, Router), Error> {
-    let max_bytes = config.http.max_body_bytes;
+    let max_bytes = config.server.http.max_body_bytes;
     let policy = AccessPolicy {
         environment: SystemEnvironment,
         verifier: parts.verifier,
         readiness: readiness.clone(),
-        http_timeout: config.http.timeout,
-        grpc_timeout: config.grpc.timeout,
+        http_timeout: config.server.http.timeout,
+        grpc_timeout: config.server.grpc.timeout,
     };
     let handler = CatalogHandler::new(Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment));
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), Arc::new(policy));
@@ -142,7 +142,7 @@ fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -
     let grpc = GrpcServices { catalog: Arc::new(stack), health, max_message_bytes: max_bytes }.routes()?;
     let probes = Probes {
         pool,
-        max_connections: config.database.max_connections,
+        max_connections: config.data.database.max_connections,
         readiness: readiness.clone(),
         started: parts.started,
     };
@@ -150,15 +150,14 @@ fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -
         transcoder,
         grpc: grpc.clone(),
         probes: Arc::new(probes),
-        allowed_origins: config.http.cors_allowed_origins.clone(),
+        allowed_origins: config.server.http.cors.allowed_origins.clone(),
     };
     let environment = Arc::new(SystemEnvironment);
     Ok((http_router(api, environment.clone()), grpc_router(grpc, environment)))
 }
 
-async fn bind(addr: &Address, key: &str) -> Result<TcpListener, Error> {
-    let listener = async { TcpListener::bind(addr.resolve()?.as_slice()).await };
-    listener.await.map_err(|error| format!("{key}: {addr} can't be opened: {error}").into())
+async fn bind(addr: SocketAddr, key: &str) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|error| format!("{key}: {addr} can't be opened: {error}").into())
 }
 
 /// Brings the tables up to date with the migrations that are built in.

@@ -1,19 +1,18 @@
 //! Logs: one JSON line an event, or text for people.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
 
-/// Begins to log to standard error. `level` is a level or a filter such as `info,sqlx=debug`.
-pub fn init(level: &str, json: bool) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+use crate::config::LogFormat;
+
+/// Begins to log to standard error.
+pub fn init(level: Level, format: LogFormat) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE)
+        .with_max_level(LevelFilter::from_level(level))
         .with_writer(std::io::stderr);
     // A second call, as tests make it, finds the first one's subscriber and changes nothing.
-    let _ = if json {
-        builder.json().flatten_event(true).with_span_list(false).try_init()
-    } else {
-        builder.try_init()
+    let _ = match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
     };
 }

@@ -16,8 +16,8 @@ const SHOWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Runs the service until a signal ends it.
 pub(super) fn run(config: &Config) -> Result<(), Error> {
     let started = Instant::now();
-    telemetry::init(&config.telemetry.log_level, config.telemetry.log_json);
-    let embedded = if config.database.source.is_empty() { Some(Embedded::start(&config.data_dir)?) } else { None };
+    telemetry::init(config.log.level, config.log.format);
+    let embedded = if config.data.database.source.is_none() { Some(Embedded::start(&config.data_dir)?) } else { None };
     let result = serve(config, embedded.as_ref(), started);
     if let Some(embedded) = embedded {
         embedded.stop()?;
@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config) -> Result<(), Error> {
 fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Result<(), Error> {
     let parts = Parts {
         database_url: embedded.map_or_else(
-            || config.database.source.expose().to_owned(),
+            || config.data.database.source.as_ref().map(|source| source.expose().to_owned()).unwrap_or_default(),
             Embedded::url,
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),

@@ -19,7 +19,7 @@ pub(super) fn run(config: &Config, scopes: &[String], subject: &str, ttl: Durati
 
 /// A token signed with the configured key, or with the key for development.
 pub(super) fn token(config: &Config, scopes: &[String], subject: &str, ttl: Duration) -> Result<String, Error> {
-    let jwt = &config.jwt;
+    let jwt = &config.auth.jwt;
     let key = match &jwt.private_key_path {
         Some(path) => private_key(path)?,
         None if jwt.public_key_path.is_some() => {
@@ -42,7 +42,7 @@ pub(super) fn token(config: &Config, scopes: &[String], subject: &str, ttl: Dura
 /// Checks tokens by the configured keys. Without any, a service for development makes a key of its own, and any other
 /// does not start.
 pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, Error> {
-    let jwt = &config.jwt;
+    let jwt = &config.auth.jwt;
     let mut keys = Vec::new();
     if let Some(path) = &jwt.public_key_path {
         keys.push(PublicKey::from_pem(&read(path)?).map_err(|error| in_file(path, &error))?);

@@ -1,0 +1,296 @@
+//! The sections of the configuration: what can be set, with its default and what is allowed.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::Level;
+use url::Url;
+
+use super::duration::{duration, seconds};
+use super::parse::{
+    boolean, choice, http_url, listen_address, number, optional, origins, path, postgres_url,
+    readable_file, remote_address, remote_addresses, secret, table_name, text,
+};
+use super::read::section;
+use super::secret::Secret;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_hours(1);
+const YEAR: Duration = Duration::from_hours(365 * 24);
+const MIB: usize = 1024 * 1024;
+
+section! {
+    /// The whole configuration.
+    Config {
+        /// Where the service listens.
+        server: Server;
+        /// Where the data is.
+        data: Data;
+        /// Service discovery. Checked at the start; not used by this version.
+        consul: Consul;
+        /// Where spans go. Checked at the start; not used by this version.
+        trace: Trace;
+        /// How the schema is brought up to date.
+        migration: Migration;
+        /// Who may call.
+        auth: Auth;
+        /// Switches. Checked at the start; not used by this version.
+        features: Features;
+        /// The Dapr sidecar. Checked at the start; not used by this version.
+        dapr: Dapr;
+        /// The event bus. Checked at the start; not used by this version.
+        kafka: Kafka;
+        /// Metrics. Checked at the start; not used by this version.
+        metrics: Metrics;
+        /// What is logged, and how.
+        log: Log;
+        /// The directory of the embedded database and of the development keys.
+        data_dir: PathBuf = PathBuf::from(".data") => path;
+    }
+}
+
+section! {
+    /// Where the service listens.
+    Server {
+        /// REST, gRPC-Web, the documentation and the health checks.
+        http: Http;
+        /// gRPC.
+        grpc: Grpc;
+    }
+}
+
+section! {
+    /// The HTTP port.
+    Http {
+        /// Where to listen; port 0 takes a free one.
+        addr: SocketAddr = (Ipv4Addr::UNSPECIFIED, 8001).into() => listen_address;
+        /// How long a request may take.
+        timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
+        /// The longest body that is read, in bytes.
+        max_body_bytes: usize = MIB => number(1024..=64 * MIB);
+        /// Which pages of other origins may call.
+        cors: Cors;
+    }
+}
+
+section! {
+    /// Cross-origin calls of browsers.
+    Cors {
+        /// Origins such as `https://shop.example.com`, or `*` for all.
+        allowed_origins: Vec<String> = vec!["*".to_owned()] => origins;
+    }
+}
+
+section! {
+    /// The gRPC port.
+    Grpc {
+        /// Where to listen; port 0 takes a free one.
+        addr: SocketAddr = (Ipv4Addr::UNSPECIFIED, 9001).into() => listen_address;
+        /// How long a request may take, when its caller gives it longer.
+        timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
+    }
+}
+
+section! {
+    /// Where the data is.
+    Data {
+        /// The database.
+        database: Database;
+        /// The cache. Checked at the start; not used by this version.
+        redis: Redis;
+    }
+}
+
+section! {
+    /// The database.
+    Database {
+        /// Which kind it is.
+        driver: Driver = Driver::Postgres => choice(&[("postgres", Driver::Postgres)]);
+        /// Its URL, `postgres://` or `postgresql://`; none for the embedded one.
+        source: Option<Secret> = None => optional(postgres_url);
+        /// How many connections are open at most.
+        max_connections: u32 = 20 => number(1..=10_000);
+        /// How long to wait for a connection.
+        timeout: Duration = 30 * SECOND => duration(MILLISECOND..=HOUR);
+    }
+}
+
+/// The kinds of databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// PostgreSQL.
+    Postgres,
+}
+
+section! {
+    /// The Redis cache.
+    Redis {
+        /// Its `host:port`; none for a cache in the process.
+        addr: Option<String> = None => optional(remote_address);
+        /// Its password.
+        password: Option<Secret> = None => optional(secret);
+        /// The number of its database.
+        db: u32 = 0 => number(0..=1_000_000);
+        /// How long to wait for a connection.
+        dial_timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
+        /// How long to wait for an answer.
+        read_timeout: Duration = 200 * MILLISECOND => duration(MILLISECOND..=HOUR);
+        /// How long to wait for a request to be taken.
+        write_timeout: Duration = 200 * MILLISECOND => duration(MILLISECOND..=HOUR);
+    }
+}
+
+section! {
+    /// Consul.
+    Consul {
+        /// Its `host:port`; none to register nowhere.
+        address: Option<String> = None => optional(remote_address);
+        /// How to talk to it.
+        scheme: Scheme = Scheme::Http => choice(&[("http", Scheme::Http), ("https", Scheme::Https)]);
+        /// The datacenter to register in.
+        datacenter: String = "dc1".to_owned() => text;
+        /// Whether it checks the service.
+        health_check: bool = true => boolean;
+        /// How often it checks.
+        health_check_interval: Duration = 10 * SECOND => duration(SECOND..=HOUR);
+        /// How long a check may take.
+        health_check_timeout: Duration = 3 * SECOND => duration(MILLISECOND..=HOUR);
+        /// Whether a service that stays critical is removed.
+        deregister_critical_service_after: bool = true => boolean;
+        /// After how long it is removed.
+        deregister_critical_service_after_duration: Duration = 30 * SECOND => duration(SECOND..=24 * HOUR);
+    }
+}
+
+/// The scheme of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+section! {
+    /// Distributed tracing.
+    Trace {
+        /// Where spans are sent; none to send none.
+        endpoint: Option<Url> = None => optional(http_url);
+    }
+}
+
+section! {
+    /// Migrations of the schema.
+    Migration {
+        /// The directory of the migration files.
+        path: PathBuf = PathBuf::from("./migrations") => path;
+        /// The table that remembers the version.
+        table: String = "schema_migrations".to_owned() => table_name;
+        /// Whether the service applies pending migrations; none leaves it to the caller, which does so for the embedded
+        /// database only.
+        auto_migrate: Option<bool> = None => optional(boolean);
+        /// How long to wait for another process that migrates.
+        lock_timeout: Duration = Duration::from_mins(15) => duration(MILLISECOND..=24 * HOUR);
+    }
+}
+
+section! {
+    /// Who may call.
+    Auth {
+        /// The tokens.
+        jwt: Jwt;
+    }
+}
+
+section! {
+    /// Tokens, RS256.
+    Jwt {
+        /// PEM of the key that signs; none for a development key.
+        private_key_path: Option<PathBuf> = None => optional(readable_file);
+        /// PEM of the key that checks; none for that of the private key.
+        public_key_path: Option<PathBuf> = None => optional(readable_file);
+        /// The `iss` a token must have.
+        issuer: String = "catalog-service".to_owned() => text;
+        /// The `aud` a token must have.
+        audience: String = "catalog".to_owned() => text;
+        /// How long an access token is valid.
+        access_token_expiration: Duration = HOUR => seconds(SECOND..=YEAR);
+        /// How long a refresh token is valid.
+        refresh_token_expiration: Duration = 24 * HOUR => seconds(SECOND..=YEAR);
+        /// By how much clocks may differ.
+        leeway: Duration = 5 * SECOND => duration(Duration::ZERO..=60 * SECOND);
+    }
+}
+
+section! {
+    /// Switches.
+    Features {
+        /// Whether reads are cached.
+        enable_caching: bool = true => boolean;
+        /// Whether changes reach the search index.
+        enable_search_indexing: bool = true => boolean;
+        /// Whether changes are written to the audit log.
+        enable_audit_logging: bool = true => boolean;
+        /// The largest page of a list.
+        max_products_per_request: u32 = 100 => number(1..=100);
+    }
+}
+
+section! {
+    /// The Dapr sidecar.
+    Dapr {
+        /// Its HTTP port; none when there is no sidecar.
+        http_port: Option<u16> = None => optional(number(1..=u16::MAX));
+        /// Its gRPC port; none when there is no sidecar.
+        grpc_port: Option<u16> = None => optional(number(1..=u16::MAX));
+        /// Its component for events.
+        pubsub_name: String = "pubsub-redis".to_owned() => text;
+        /// Its component for state.
+        state_store_name: String = "statestore-redis".to_owned() => text;
+    }
+}
+
+section! {
+    /// The event bus.
+    Kafka {
+        /// The `host:port` of its brokers; none for events within the process.
+        brokers: Vec<String> = Vec::new() => remote_addresses;
+        /// The group of its consumers.
+        group_id: String = "catalog-service".to_owned() => text;
+    }
+}
+
+section! {
+    /// Metrics.
+    Metrics {
+        /// A port of their own; none to have none.
+        prometheus_port: Option<u16> = None => optional(number(1..=u16::MAX));
+    }
+}
+
+section! {
+    /// The log.
+    Log {
+        /// The least important level that is logged.
+        level: Level = Level::INFO => choice(&[
+            ("trace", Level::TRACE),
+            ("debug", Level::DEBUG),
+            ("info", Level::INFO),
+            ("warn", Level::WARN),
+            ("error", Level::ERROR),
+        ]);
+        /// How a line is written.
+        format: LogFormat = LogFormat::Json => choice(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// An object per line, for machines.
+    Json,
+    /// For people.
+    Text,
+}
