@@ -62,10 +62,10 @@ impl Readiness {
         self.0.borrow().clone()
     }
 
-    /// Whether the database has the tables that requests need. Calls go on while it is away, so that each says itself
-    /// what it could not do, and while the service drains.
-    pub fn schema_ready(&self) -> bool {
-        !matches!(*self.0.borrow(), State::Starting | State::PendingMigrations(_) | State::DirtyMigration(_))
+    /// Whether calls can be answered: the database is there and has the tables they need. While the service drains,
+    /// they can.
+    pub fn answers(&self) -> bool {
+        matches!(*self.0.borrow(), State::Ready | State::Stopping)
     }
 
     /// Sets the state, but for one that has ended; tells whether it is another than before.

@@ -23,7 +23,7 @@ pub struct AccessPolicy<E> {
     pub environment: E,
     /// Checks tokens.
     pub verifier: Verifier,
-    /// Whether the database has the tables the service needs.
+    /// Whether calls can be answered at all.
     pub readiness: Readiness,
     /// Longest time a REST call may take.
     pub http_timeout: Duration,
@@ -74,7 +74,7 @@ impl<E: Environment> Policy for AccessPolicy<E> {
             span.record("user", &principal.subject);
             extensions.insert(principal);
         }
-        if !self.readiness.schema_ready() {
+        if !self.readiness.answers() {
             return Err(unavailable());
         }
         Ok(self.timeout(metadata, extensions))

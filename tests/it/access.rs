@@ -1,0 +1,115 @@
+//! Who may call what, in every protocol, for every RPC of the contract: the cases come from the contract, so that a new
+//! RPC is covered by what stands here.
+
+use catalog_service::pb::OPENAPI_JSON;
+use catalog_service::pb::catalog::v1::catalog_service::METHODS;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tonic::Code;
+
+use crate::support::grpc::{call, call_web};
+use crate::support::service::{Service, authorized};
+
+/// Tokens that let nobody in, by what is wrong with them.
+fn bad_tokens(service: &Service) -> Vec<(&'static str, String)> {
+    let good = service.token("catalog:read catalog:write");
+    let (head, signature) = good.rsplit_once('.').expect("a token");
+    let (header, _) = head.split_once('.').expect("a token");
+    let flipped = if signature.starts_with('A') { 'B' } else { 'A' };
+    vec![
+        ("none", String::new()),
+        ("no token", "nonsense".to_owned()),
+        ("another signature", format!("{head}.{flipped}{}", &signature[1..])),
+        ("no signature", format!("{head}.")),
+        ("other claims", format!("{header}.e30.{signature}")),
+        ("another issuer", service.token_with("catalog:read catalog:write", &[("JWT_ISSUER", "another")])),
+        ("another audience", service.token_with("catalog:read catalog:write", &[("JWT_AUDIENCE", "another")])),
+    ]
+}
+
+/// The operations of the API description, with a path that could be one's.
+fn operations() -> Vec<(Method, String, Vec<String>)> {
+    let description: Value = serde_json::from_str(OPENAPI_JSON).expect("the description");
+    let mut operations = Vec::new();
+    for (path, item) in description["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let mut path = path.clone();
+            for parameter in operation["parameters"].as_array().expect("parameters") {
+                let name = parameter["name"].as_str().expect("a name");
+                let example = parameter["schema"]["examples"][0].as_str().unwrap_or("x");
+                path = path.replace(&format!("{{{name}}}"), example);
+            }
+            let scopes = operation["security"][0]["bearerAuth"].as_array().expect("scopes");
+            let scopes = scopes.iter().map(|scope| scope.as_str().expect("a scope").to_owned()).collect();
+            operations.push((method.to_uppercase().parse().expect("a method"), path, scopes));
+        }
+    }
+    operations
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_in_without_a_right_token() {
+    let service = Service::start().await;
+    for (what, token) in bad_tokens(&service) {
+        for method in METHODS {
+            let status = call(&service.grpc, method.path, &token, Vec::new()).await.expect_err("refused");
+            assert_eq!(status.code(), Code::Unauthenticated, "{} with {what}", method.path);
+            assert_eq!(status.message(), "Invalid or expired token");
+            let one_port = call(&service.http, method.path, &token, Vec::new()).await.expect_err("refused");
+            assert_eq!(one_port.code(), Code::Unauthenticated, "{} with {what} on the HTTP port", method.path);
+            let web = call_web(&service, method.path, &token, &[]).await;
+            assert_eq!(web, Err(Code::Unauthenticated), "{} with {what} by gRPC-Web", method.path);
+        }
+        for (method, path, _) in operations() {
+            // Before anything is read: not even the wrong content type is told to a stranger.
+            let response = service.send(authorized(method.clone(), &path, &token), "not JSON").await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path} with {what}");
+            assert_eq!(response.body()["error"]["code"], "UNAUTHORIZED");
+            assert_eq!(response.body()["error"]["message"], "Invalid or expired token");
+            assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scope_is_asked_for() {
+    let service = Service::start().await;
+    for method in METHODS {
+        assert!(!method.public && !method.scopes.is_empty(), "{} is open to all", method.path);
+        for missing in method.scopes {
+            let others = ["catalog:read", "catalog:write"].into_iter().filter(|scope| scope != missing);
+            let token = service.token(&others.collect::<Vec<_>>().join(" "));
+            let status = call(&service.grpc, method.path, &token, Vec::new()).await.expect_err("refused");
+            assert_eq!(status.code(), Code::PermissionDenied, "{} without {missing}", method.path);
+            let web = call_web(&service, method.path, &token, &[]).await;
+            assert_eq!(web, Err(Code::PermissionDenied), "{} without {missing} by gRPC-Web", method.path);
+        }
+        let all = service.token(&method.scopes.join(" "));
+        let answer = call(&service.grpc, method.path, &all, Vec::new()).await;
+        let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+        assert!(matches!(code, Code::Ok | Code::InvalidArgument), "{} with its scopes: {code:?}", method.path);
+    }
+    for (method, path, scopes) in operations() {
+        for missing in &scopes {
+            let others = ["catalog:read", "catalog:write"].into_iter().filter(|scope| scope != missing);
+            let token = service.token(&others.collect::<Vec<_>>().join(" "));
+            let response = service.send(authorized(method.clone(), &path, &token), "not JSON").await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path} without {missing}");
+            assert_eq!(response.body()["error"]["code"], "FORBIDDEN");
+        }
+    }
+}
+
+/// The description and the specs come from one place and say the same of every RPC.
+#[test]
+fn the_description_asks_for_the_scopes_of_the_contract() {
+    let mut described: Vec<_> = operations().into_iter().flat_map(|(_, _, scopes)| scopes).collect();
+    let mut specified: Vec<_> = METHODS.iter().flat_map(|method| method.scopes).map(|scope| (*scope).to_owned()).collect();
+    described.sort();
+    described.dedup();
+    specified.sort();
+    specified.dedup();
+    assert_eq!(described, specified);
+    assert!(operations().len() >= METHODS.len());
+    assert_eq!(json!(specified), json!(["catalog:read", "catalog:write"]));
+}

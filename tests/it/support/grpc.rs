@@ -1,0 +1,94 @@
+//! gRPC and gRPC-Web without generated code: any RPC by its path, messages as bytes.
+
+use bytes::{Buf, BufMut, Bytes};
+use http::{Method, header};
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status};
+
+use super::service::{Service, authorized};
+
+/// Messages as they are on the wire.
+#[derive(Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+/// A unary call by gRPC to a port of the service.
+pub(crate) async fn call(url: &str, path: &'static str, token: &str, message: Vec<u8>) -> Result<Bytes, Status> {
+    let channel = Endpoint::from_shared(url.to_owned()).expect("a URL").connect().await.expect("a connection");
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.expect("ready");
+    let mut request = Request::new(Bytes::from(message));
+    if !token.is_empty() {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+    }
+    grpc.unary(request, http::uri::PathAndQuery::from_static(path), Raw).await.map(tonic::Response::into_inner)
+}
+
+/// A unary call by gRPC-Web: the message of the answer, or the code it failed with.
+pub(crate) async fn call_web(service: &Service, path: &str, token: &str, message: &[u8]) -> Result<Vec<u8>, Code> {
+    let mut body = vec![0];
+    body.put_u32(u32::try_from(message.len()).expect("a short message"));
+    body.extend_from_slice(message);
+    let request = authorized(Method::POST, path, token)
+        .header(header::CONTENT_TYPE, "application/grpc-web+proto")
+        .header("x-grpc-web", "1");
+    let response = service.send_raw(request, body).await;
+    assert_eq!(response.status(), 200);
+    // A call that fails at once has its status in the headers, any other in the last frame.
+    if let Some(code) = response.headers().get("grpc-status") {
+        return Err(Code::from_bytes(code.as_bytes()));
+    }
+    let (mut answer, mut frames) = (Vec::new(), response.into_body());
+    while !frames.is_empty() {
+        let length = u32::from_be_bytes(frames[1..5].try_into().expect("four bytes")) as usize;
+        let rest = frames.split_off(5 + length);
+        let frame = &frames[5..];
+        if frames[0] & 0x80 == 0 {
+            answer = frame.to_vec();
+        } else {
+            let trailers = String::from_utf8_lossy(frame).into_owned();
+            let code = trailers.lines().find_map(|line| line.strip_prefix("grpc-status:")).expect("a status");
+            match Code::from_bytes(code.trim().as_bytes()) {
+                Code::Ok => {}
+                code => return Err(code),
+            }
+        }
+        frames = rest;
+    }
+    Ok(answer)
+}

@@ -1,0 +1,174 @@
+//! The service as its users have it: the binary, on free ports, with a database of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::postgres::{Database, database};
+
+/// Longest wait for the service to be there.
+const START: Duration = Duration::from_secs(30);
+
+/// A running service.
+pub(crate) struct Service {
+    child: Child,
+    data: TempDir,
+    pub(crate) database: Database,
+    pub(crate) http: String,
+    pub(crate) grpc: String,
+    pub(crate) log: Arc<Mutex<String>>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Service {
+    /// A ready service with an empty, migrated database.
+    pub(crate) async fn start() -> Self {
+        let service = Self::start_with(&[("AUTO_MIGRATE", "true")]).await;
+        service.ready().await;
+        service
+    }
+
+    /// A service with some variables set, which need not be ready.
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_on(database().await, tempfile::tempdir().expect("a folder"), variables)
+    }
+
+    /// Starts again with the same data.
+    pub(crate) fn restart(mut self, variables: &[(&str, &str)]) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let data = std::mem::replace(&mut self.data, tempfile::tempdir().expect("a folder"));
+        let database = std::mem::replace(&mut self.database, Database { url: String::new() });
+        Self::start_on(database, data, variables)
+    }
+
+    fn start_on(database: Database, data: TempDir, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(data.path(), &database.url);
+        command.envs(variables.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().expect("the service starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let lines = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if let Ok(event) = serde_json::from_str::<Value>(&line) {
+                    if event["message"] == "listening" {
+                        let _ = sender.send((event["http"].clone(), event["grpc"].clone()));
+                    }
+                }
+                let mut log = lines.lock().expect("the log");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let Ok((http, grpc)) = receiver.recv_timeout(START) else {
+            let _ = child.kill();
+            panic!("the service did not start:\n{}", log.lock().expect("the log"));
+        };
+        let url = |addr: Value| format!("http://{}", addr.as_str().expect("an address"));
+        Self { child, data, database, http: url(http), grpc: url(grpc), log }
+    }
+
+    /// Waits until the service is ready.
+    pub(crate) async fn ready(&self) {
+        let started = Instant::now();
+        while self.get("/ready", "").await.status() != 200 {
+            assert!(started.elapsed() < START, "not ready:\n{}", self.log.lock().expect("the log"));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A token with some scopes, as `catalog-service token` makes it.
+    pub(crate) fn token(&self, scopes: &str) -> String {
+        self.token_with(scopes, &[])
+    }
+
+    /// A token made with other variables.
+    pub(crate) fn token_with(&self, scopes: &str, variables: &[(&str, &str)]) -> String {
+        let mut command = command(self.data.path(), &self.database.url);
+        let command = command.envs(variables.iter().copied());
+        let output = command.args(["token", "--scope", scopes, "--sub", "user_456"]).output().expect("a token");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// Id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("the process ends")
+    }
+
+    /// Sends a request and reads the answer as JSON.
+    pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<Vec<u8>>) -> Response<Value> {
+        let (parts, bytes) = self.send_raw(request, body).await.into_parts();
+        let json = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
+        };
+        Response::from_parts(parts, json)
+    }
+
+    /// Sends a request to a path of the HTTP port.
+    pub(crate) async fn send_raw(&self, request: http::request::Builder, body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
+        let mut request: Request<Full<bytes::Bytes>> =
+            request.body(Full::from(body.into())).expect("a request");
+        *request.uri_mut() = format!("{}{}", self.http, request.uri()).parse().expect("a URI");
+        let client: Client<HttpConnector, _> = Client::builder(TokioExecutor::new()).build_http();
+        let (parts, body) = client.request(request).await.expect("an answer").into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Response::from_parts(parts, bytes.to_vec())
+    }
+
+    /// GET with a token, or without one when it is empty.
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Response<Value> {
+        self.send(authorized(Method::GET, path, token), "").await
+    }
+
+    /// A request with a JSON body.
+    pub(crate) async fn json(&self, method: Method, path: &str, token: &str, body: &Value) -> Response<Value> {
+        let request = authorized(method, path, token).header(header::CONTENT_TYPE, "application/json");
+        self.send(request, body.to_string()).await
+    }
+}
+
+/// A request with a token, or without one when it is empty.
+pub(crate) fn authorized(method: Method, path: &str, token: &str) -> http::request::Builder {
+    let request = Request::builder().method(method).uri(path);
+    if token.is_empty() { request } else { request.header(header::AUTHORIZATION, format!("Bearer {token}")) }
+}
+
+fn command(data: &std::path::Path, database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+    command
+        .env_clear()
+        .env("CATALOG_DATA_DIR", data)
+        .env("DATABASE_URL", database_url)
+        .env("JWT_DEV_KEY", "true")
+        .env("SERVER_HTTP_ADDR", "127.0.0.1:0")
+        .env("SERVER_GRPC_ADDR", "127.0.0.1:0")
+        // Debug builds on busy machines are slow; what is tested here is not speed.
+        .env("SERVER_HTTP_TIMEOUT", "20s")
+        .env("SERVER_GRPC_TIMEOUT", "20s");
+    command
+}
