@@ -1,0 +1,3 @@
+//! All integration tests of the service, in one binary.
+
+mod support;
