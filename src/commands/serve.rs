@@ -32,7 +32,7 @@ fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Resu
             Embedded::url,
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),
-        verifier: token::verifier(config, embedded.is_some())?,
+        verifier: token::verifier(config, config.auth.jwt.dev_key.unwrap_or(embedded.is_some()))?,
         started,
     };
     runtime()?.block_on(async {

@@ -53,7 +53,7 @@ pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, E
     if keys.is_empty() {
         if !development {
             return Err("no key to check tokens with: set auth.jwt.public_key_path (JWT_PUBLIC_KEY_PATH) or \
-                auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH)"
+                auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH); for development, auth.jwt.dev_key (JWT_DEV_KEY)"
                 .into());
         }
         keys.push(dev_key(&config.data_dir)?.public());

@@ -39,6 +39,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("JWT_PRIVATE_KEY_PATH", "auth.jwt.private_key_path"),
     ("JWT_PUBLIC_KEY_PATH", "auth.jwt.public_key_path"),
     ("JWT_ISSUER", "auth.jwt.issuer"),
+    ("JWT_DEV_KEY", "auth.jwt.dev_key"),
     ("JWT_AUDIENCE", "auth.jwt.audience"),
     (
         "JWT_ACCESS_TOKEN_EXPIRATION",

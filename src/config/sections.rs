@@ -211,6 +211,8 @@ section! {
         private_key_path: Option<PathBuf> = None => optional(readable_file);
         /// PEM of the key that checks; none for that of the private key.
         public_key_path: Option<PathBuf> = None => optional(readable_file);
+        /// Whether a development key may be used where none is given; when not said, only beside an embedded database.
+        dev_key: Option<bool> = None => optional(boolean);
         /// The `iss` a token must have.
         issuer: String = "catalog-service".to_owned() => text;
         /// The `aud` a token must have.

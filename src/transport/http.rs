@@ -39,9 +39,10 @@ pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router 
     Router::new()
         .merge(probes::router(probes))
         .merge(docs::router())
-        .method_not_allowed_fallback(move || {
-            let transcoder = pages.clone();
-            async move { transcoder.answer(&Default::default(), Problem::method_not_allowed(&["GET", "HEAD"])).map(Body::new) }
+        .method_not_allowed_fallback(move |request: Request| {
+            let problem = Problem::method_not_allowed(&["GET", "HEAD"]);
+            let answer = pages.answer(request.extensions(), problem).map(Body::new);
+            std::future::ready(answer)
         })
         .fallback_service(calls)
         .layer(cors)

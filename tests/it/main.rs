@@ -1,3 +1,12 @@
-//! All integration tests of the service, in one binary.
+//! All integration tests of the service, in one binary, against a real PostgreSQL.
+#![allow(clippy::unwrap_used)]
 
+mod access;
+mod architecture;
+mod grpc;
+mod lifecycle;
+mod migrate;
+mod openapi;
+mod rest;
+mod store;
 mod support;

@@ -1,3 +1,5 @@
 //! What the tests stand on.
 
-pub mod postgres;
+pub(crate) mod grpc;
+pub(crate) mod postgres;
+pub(crate) mod service;

@@ -1,16 +1,12 @@
 //! Migrations against a real PostgreSQL: the repository's files, the flow of versions, and the `migrate` binary.
 
-#[path = "migrate/binary.rs"]
 mod binary;
-#[path = "migrate/golang.rs"]
 mod golang;
-#[path = "migrate/server.rs"]
-mod server;
 
 use std::{fs, time::Duration};
 
 use catalog_service::migrate::{Error, Migrator, Options, Source, TableName, Version, status};
-use server::{connect, server};
+use crate::support::postgres::{connect, database};
 use tempfile::TempDir;
 
 /// A folder of migrations.
@@ -68,8 +64,7 @@ async fn schema(url: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_migration_can_be_rolled_back_and_repeated() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let mut migrator = migrator(&url, Source::embedded()).await;
     let versions: Vec<i64> = Source::embedded().versions().collect();
     assert_eq!(migrator.version().await.unwrap(), None);
@@ -97,8 +92,7 @@ async fn every_migration_can_be_rolled_back_and_repeated() {
 
 #[tokio::test]
 async fn a_failed_step_leaves_its_target_dirty() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let folder = folder(&[
         ("1_a.up.sql", "CREATE TABLE a ();"),
         ("1_a.down.sql", "DROP TABLE missing;"),
@@ -127,8 +121,7 @@ async fn a_failed_step_leaves_its_target_dirty() {
 
 #[tokio::test]
 async fn only_versions_above_the_current_one_run() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let folder = folder(&[("2_b.up.sql", "CREATE TABLE b ();"), ("5_e.up.sql", "CREATE TABLE e ();")]);
     in_folder(&url, &folder).await.up(None).await.unwrap();
 
@@ -146,8 +139,7 @@ async fn only_versions_above_the_current_one_run() {
 
 #[tokio::test]
 async fn two_migrators_do_not_run_at_the_same_time() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let folder = folder(&[("1_a.up.sql", "CREATE TABLE a (); SELECT pg_sleep(0.3);")]);
     let connect = async || {
         let options = Options { lock_timeout: Duration::from_secs(20), ..Options::default() };
@@ -160,8 +152,7 @@ async fn two_migrators_do_not_run_at_the_same_time() {
 
 #[tokio::test]
 async fn the_lock_of_either_way_to_use_golang_migrate_keeps_us_out() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let mut migrator = migrator(&url, Source::embedded()).await;
     let mut other = connect(&url).await;
     let database = sqlx::query_scalar::<_, String>("SELECT current_database()").fetch_one(&mut other).await.unwrap();
@@ -178,8 +169,7 @@ async fn the_lock_of_either_way_to_use_golang_migrate_keeps_us_out() {
 
 #[tokio::test]
 async fn an_index_can_be_created_concurrently_while_another_migrator_waits() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let folder = folder(&[
         ("1_a.up.sql", "CREATE TABLE a (x int); SELECT pg_sleep(0.5);"),
         ("2_b.up.sql", "CREATE INDEX CONCURRENTLY a_x ON a (x);"),
@@ -202,8 +192,7 @@ async fn an_index_can_be_created_concurrently_while_another_migrator_waits() {
 
 #[tokio::test]
 async fn the_urls_parameters_count() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     sqlx::raw_sql("CREATE SCHEMA app").execute(&mut connect(&url).await).await.unwrap();
     let folder = folder(&[("1_a.up.sql", "CREATE TABLE a (); SELECT pg_sleep(5);")]);
     let slow = format!("{url}&search_path=app&x-migrations-table=versions&x-statement-timeout=100");
@@ -220,8 +209,7 @@ async fn the_urls_parameters_count() {
 
 #[tokio::test]
 async fn the_status_changes_nothing() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let (source, table) = (Source::embedded(), TableName::default());
     let mut connection = connect(&url).await;
     let fresh = status(&mut connection, &source, &table).await.unwrap();
@@ -239,8 +227,7 @@ async fn the_status_changes_nothing() {
 
 #[tokio::test]
 async fn a_stop_ends_the_run_between_two_migrations() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let mut migrator = migrator(&url, Source::embedded()).await;
     let stop = migrator.stop_handle();
     migrator.on_step(move |_| stop.store(true, std::sync::atomic::Ordering::Relaxed));

@@ -8,10 +8,12 @@ use std::{
 
 use catalog_service::migrate::{Error, Source};
 
-use crate::{clean, folder, in_folder, migrator, rows, schema, server::server};
+use super::{clean, folder, in_folder, migrator, rows, schema};
+use crate::support::postgres::database;
 
 fn golang(url: &str, path: &std::path::Path, arguments: &[&str]) -> Option<Command> {
     let Some(binary) = std::env::var_os("GOLANG_MIGRATE") else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "GOLANG_MIGRATE does not name a golang-migrate binary");
         println!("skipped: GOLANG_MIGRATE does not name a golang-migrate binary");
         return None;
     };
@@ -26,8 +28,7 @@ fn text(output: &Output) -> String {
 
 #[tokio::test]
 async fn each_tool_continues_what_the_other_began() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let files = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
     let run = |arguments: &[&str]| golang(&url, files, arguments).map(|mut command| command.output().unwrap());
 
@@ -56,8 +57,7 @@ async fn each_tool_continues_what_the_other_began() {
 
 #[tokio::test]
 async fn each_tool_sees_the_others_failure() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let broken = folder(&[("1_a.up.sql", "SELECT nonsense;")]);
     let Some(mut command) = golang(&url, broken.path(), &["up"]) else { return };
     assert!(!command.output().unwrap().status.success());
@@ -71,10 +71,9 @@ async fn each_tool_sees_the_others_failure() {
 
 #[tokio::test]
 async fn each_tool_waits_for_the_other() {
-    let Some(server) = server() else { return };
     let slow = folder(&[("1_a.up.sql", "CREATE TABLE a (); SELECT pg_sleep(3);")]);
 
-    let url = server.database().await;
+    let url = database().await.url;
     let Some(mut command) = golang(&url, slow.path(), &["up"]) else { return };
     let mut theirs = command.spawn().unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -83,7 +82,7 @@ async fn each_tool_waits_for_the_other() {
     assert!(theirs.wait().unwrap().success());
     assert!(ours.up(None).await.unwrap().steps.is_empty());
 
-    let url = server.database().await;
+    let url = database().await.url;
     let mut ours = in_folder(&url, &slow).await;
     let running = tokio::spawn(async move { ours.up(None).await });
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{folder, server::server};
+use super::folder;
+use crate::support::postgres::database;
 
 /// Runs the binary in an empty folder and an empty environment; returns the exit code, stdout and stderr.
 fn migrate(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
@@ -25,8 +26,7 @@ fn ok(stdout: &str) -> (i32, String) {
 
 #[tokio::test]
 async fn the_specifications_messages() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     let run = |arguments: &str| {
         let mut all = vec!["-database-url", url.as_str()];
         all.extend(arguments.split_whitespace());
@@ -67,8 +67,7 @@ async fn the_specifications_messages() {
 
 #[tokio::test]
 async fn golang_migrates_messages() {
-    let Some(server) = server() else { return };
-    let url = server.database().await;
+    let url = database().await.url;
     // All on standard error; the environment works as well as the flag.
     let run = |arguments: &str| {
         let words: Vec<&str> = arguments.split_whitespace().collect();
