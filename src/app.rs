@@ -57,8 +57,16 @@ impl App {
     /// # Errors
     /// When a port is taken, the URL of the database is wrong or a migration fails.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
-        let http = bind(config.server.http.addr, "server.http.addr (SERVER_HTTP_ADDR)").await?;
-        let grpc = bind(config.server.grpc.addr, "server.grpc.addr (SERVER_GRPC_ADDR)").await?;
+        let http = bind(
+            config.server.http.addr,
+            "server.http.addr (SERVER_HTTP_ADDR)",
+        )
+        .await?;
+        let grpc = bind(
+            config.server.grpc.addr,
+            "server.grpc.addr (SERVER_GRPC_ADDR)",
+        )
+        .await?;
         let table = TableName::from(config.migration.table.as_str());
         if parts.auto_migrate {
             migrate_up(&parts.database_url, &table, config.migration.lock_timeout).await?;
@@ -69,13 +77,18 @@ impl App {
             acquire_timeout: database.timeout,
             statement_timeout: database.timeout,
         };
-        let pool = pool(&parts.database_url, &settings)
-            .map_err(|_| "data.database.source (DATABASE_URL) is not a URL of a PostgreSQL database")?;
+        let pool = pool(&parts.database_url, &settings).map_err(
+            |_| "data.database.source (DATABASE_URL) is not a URL of a PostgreSQL database",
+        )?;
         let readiness = Readiness::default();
         check_database(&pool, &table, &readiness).await;
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
         let (http_router, grpc_router) = routers(config, parts, pool, &readiness)?;
-        Ok(Self { http: (http, http_router), grpc: (grpc, grpc_router), readiness })
+        Ok(Self {
+            http: (http, http_router),
+            grpc: (grpc, grpc_router),
+            readiness,
+        })
     }
 
     /// The address of the HTTP port.
@@ -108,7 +121,11 @@ impl App {
         let (readiness, late) = (self.readiness.clone(), self.readiness.clone());
         let serve = |(listener, router): (TcpListener, Router)| {
             let readiness = readiness.clone();
-            async move { axum::serve(listener, router).with_graceful_shutdown(async move { readiness.stopping().await }).await }
+            async move {
+                axum::serve(listener, router)
+                    .with_graceful_shutdown(async move { readiness.stopping().await })
+                    .await
+            }
         };
         let both = async { tokio::try_join!(serve(self.http), serve(self.grpc)) };
         let result = tokio::select! {
@@ -123,7 +140,12 @@ impl App {
     }
 }
 
-fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -> Result<(Router, Router), Error> {
+fn routers(
+    config: &Config,
+    parts: Parts,
+    pool: PgPool,
+    readiness: &Readiness,
+) -> Result<(Router, Router), Error> {
     let max_bytes = config.server.http.max_body_bytes;
     let policy = AccessPolicy {
         environment: SystemEnvironment,
@@ -132,14 +154,30 @@ fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
     };
-    let handler = CatalogHandler::new(Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment));
+    let handler = CatalogHandler::new(Catalog::new(
+        PgProducts::new(pool.clone()),
+        SystemEnvironment,
+    ));
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), Arc::new(policy));
-    let settings = Settings { max_body_bytes: max_bytes, reasons: &pb::REASONS, envelope: true, ..Settings::default() };
-    let transcoder = Transcoder::new(settings, [Box::new(stack.clone()) as Box<dyn transcode::rest::Service>]);
+    let settings = Settings {
+        max_body_bytes: max_bytes,
+        reasons: &pb::REASONS,
+        envelope: true,
+        ..Settings::default()
+    };
+    let transcoder = Transcoder::new(
+        settings,
+        [Box::new(stack.clone()) as Box<dyn transcode::rest::Service>],
+    );
 
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, readiness.clone()));
-    let grpc = GrpcServices { catalog: Arc::new(stack), health, max_message_bytes: max_bytes }.routes()?;
+    let grpc = GrpcServices {
+        catalog: Arc::new(stack),
+        health,
+        max_message_bytes: max_bytes,
+    }
+    .routes()?;
     let probes = Probes {
         pool,
         max_connections: config.data.database.max_connections,
@@ -153,16 +191,24 @@ fn routers(config: &Config, parts: Parts, pool: PgPool, readiness: &Readiness) -
         allowed_origins: config.server.http.cors.allowed_origins.clone(),
     };
     let environment = Arc::new(SystemEnvironment);
-    Ok((http_router(api, environment.clone()), grpc_router(grpc, environment)))
+    Ok((
+        http_router(api, environment.clone()),
+        grpc_router(grpc, environment),
+    ))
 }
 
 async fn bind(addr: SocketAddr, key: &str) -> Result<TcpListener, Error> {
-    TcpListener::bind(addr).await.map_err(|error| format!("{key}: {addr} can't be opened: {error}").into())
+    TcpListener::bind(addr)
+        .await
+        .map_err(|error| format!("{key}: {addr} can't be opened: {error}").into())
 }
 
 /// Brings the tables up to date with the migrations that are built in.
 async fn migrate_up(url: &str, table: &TableName, lock_timeout: Duration) -> Result<(), Error> {
-    let options = migrate::Options { table: Some(table.clone()), lock_timeout };
+    let options = migrate::Options {
+        table: Some(table.clone()),
+        lock_timeout,
+    };
     let mut migrator = Migrator::connect(url, Source::embedded(), options).await?;
     migrator.on_step(|step| tracing::info!(migration = %step, "migrated"));
     let result = migrator.up(None).await;
@@ -181,13 +227,18 @@ async fn watch_database(pool: PgPool, table: TableName, readiness: Readiness) {
 async fn check_database(pool: &PgPool, table: &TableName, readiness: &Readiness) {
     let look = async {
         let mut connection = pool.acquire().await.map_err(|error| error.to_string())?;
-        migrate::status(&mut connection, &Source::embedded(), table).await.map_err(|error| error.to_string())
+        migrate::status(&mut connection, &Source::embedded(), table)
+            .await
+            .map_err(|error| error.to_string())
     };
     let (state, newer) = match tokio::time::timeout(CHECK_INTERVAL, look).await {
-        Ok(Ok(status)) if status.dirty => {
-            (State::DirtyMigration(status.applied.map_or(-1, |applied| applied.version)), None)
+        Ok(Ok(status)) if status.dirty => (
+            State::DirtyMigration(status.applied.map_or(-1, |applied| applied.version)),
+            None,
+        ),
+        Ok(Ok(status)) if !status.pending.is_empty() => {
+            (State::PendingMigrations(status.pending), None)
         }
-        Ok(Ok(status)) if !status.pending.is_empty() => (State::PendingMigrations(status.pending), None),
         Ok(Ok(status)) => (State::Ready, status.unknown_newer),
         Ok(Err(error)) => {
             tracing::debug!(error, "the database does not answer");
@@ -198,7 +249,10 @@ async fn check_database(pool: &PgPool, table: &TableName, readiness: &Readiness)
     if readiness.set(state.clone()) {
         match (&state, newer) {
             (State::Ready, Some(version)) => {
-                tracing::warn!(version, "the database is migrated further than this version of the service knows");
+                tracing::warn!(
+                    version,
+                    "the database is migrated further than this version of the service knows"
+                );
             }
             (State::Ready, None) => tracing::info!("ready"),
             _ => tracing::warn!(reason = state.describe(), "not ready"),

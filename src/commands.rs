@@ -15,26 +15,41 @@ use crate::pb::{OPENAPI_JSON, OPENAPI_YAML};
 /// Runs a command line.
 pub fn run(cli: Cli) -> ExitCode {
     let Cli { conf, command } = cli;
-    let with_config = |action: &dyn Fn(&Config) -> Result<(), Error>| {
-        match Config::load(conf.as_deref(), &|name| std::env::var(name).ok()) {
-            Ok(config) => report(action(&config)),
-            Err(error) => {
-                eprintln!("{NAME}: {error}");
-                ExitCode::from(config::EXIT_CODE)
-            }
+    let with_config = |action: &dyn Fn(&Config) -> Result<(), Error>| match Config::load(
+        conf.as_deref(),
+        &|name| std::env::var(name).ok(),
+    ) {
+        Ok(config) => report(action(&config)),
+        Err(error) => {
+            eprintln!("{NAME}: {error}");
+            ExitCode::from(config::EXIT_CODE)
         }
     };
     match command {
         Command::Serve => with_config(&serve::run),
-        Command::Token { scope, sub, ttl } => with_config(&|config| token::run(config, &scope.0, &sub, ttl)),
+        Command::Token { scope, sub, ttl } => {
+            with_config(&|config| token::run(config, &scope.0, &sub, ttl))
+        }
         Command::Openapi { format } => {
-            print!("{}", if format == OpenapiFormat::Json { OPENAPI_JSON } else { OPENAPI_YAML });
+            print!(
+                "{}",
+                if format == OpenapiFormat::Json {
+                    OPENAPI_JSON
+                } else {
+                    OPENAPI_YAML
+                }
+            );
             ExitCode::SUCCESS
         }
-        Command::Demo { count, url, concurrency } => with_config(&|config| demo::run(config, count, &url, concurrency)),
-        Command::Healthcheck { url } => {
-            report(runtime().and_then(|runtime| runtime.block_on(healthcheck::run(&url)).map_err(Into::into)))
-        }
+        Command::Demo {
+            count,
+            url,
+            concurrency,
+        } => with_config(&|config| demo::run(config, count, &url, concurrency)),
+        Command::Healthcheck { url } => report(
+            runtime()
+                .and_then(|runtime| runtime.block_on(healthcheck::run(&url)).map_err(Into::into)),
+        ),
         Command::Version => {
             println!("{NAME} {VERSION}");
             ExitCode::SUCCESS
@@ -53,5 +68,7 @@ fn report(result: Result<(), Error>) -> ExitCode {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }

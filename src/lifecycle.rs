@@ -40,7 +40,9 @@ impl State {
             Self::Ready => "ready".to_owned(),
             Self::DatabaseDown => "the database does not answer".to_owned(),
             Self::PendingMigrations(files) => format!("pending migrations: {}", files.join(", ")),
-            Self::DirtyMigration(version) => format!("migration {version} began and did not end: repair it by hand"),
+            Self::DirtyMigration(version) => {
+                format!("migration {version} began and did not end: repair it by hand")
+            }
             Self::Stopping => "stopping".to_owned(),
         }
     }
@@ -82,7 +84,11 @@ impl Readiness {
     /// Waits until the service is to stop.
     pub async fn stopping(&self) {
         // The sender is in self, so that it can't be gone.
-        let _ = self.0.subscribe().wait_for(|state| *state == State::Stopping).await;
+        let _ = self
+            .0
+            .subscribe()
+            .wait_for(|state| *state == State::Stopping)
+            .await;
     }
 
     /// Follows the state.
@@ -96,8 +102,12 @@ impl Readiness {
 /// # Errors
 /// When signals can't be had.
 pub async fn stop_on_signal(readiness: Readiness) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let mut next =
+        async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
     next().await;
     tracing::info!("stopping: requests under way are finished");
     readiness.set(State::Stopping);

@@ -61,6 +61,9 @@ impl Default for TableName {
 impl From<&str> for TableName {
     /// A name in the current schema. A dot is a part of the name, as it is for golang-migrate.
     fn from(name: &str) -> Self {
-        Self { schema: None, name: name.to_owned() }
+        Self {
+            schema: None,
+            name: name.to_owned(),
+        }
     }
 }

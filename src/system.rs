@@ -9,7 +9,10 @@ use crate::domain::Environment;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnvironment;
 
-#[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks the operating system"
+)]
 impl Environment for SystemEnvironment {
     fn now(&self) -> OffsetDateTime {
         let now = OffsetDateTime::now_utc();

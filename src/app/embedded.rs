@@ -32,7 +32,11 @@ impl Embedded {
 
     /// What it is, for people.
     pub fn describe(&self) -> String {
-        let origin = if self.0.bundled() { "bundled" } else { "installed" };
+        let origin = if self.0.bundled() {
+            "bundled"
+        } else {
+            "installed"
+        };
         format!("PostgreSQL {} ({origin})", self.0.version())
     }
 

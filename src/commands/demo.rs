@@ -47,7 +47,8 @@ async fn load(
     count: u32,
     concurrency: u32,
 ) -> Result<(), Error> {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} products, {per_sec}, {eta} left")?;
+    let style =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} products, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(count.into()).with_style(style);
     let tally = Arc::new(Tally::default());
     let started = Instant::now();
@@ -63,8 +64,12 @@ async fn load(
                 }
                 match create(&mut client, &authorization, index).await {
                     Ok(()) => tally.created.fetch_add(1, Ordering::Relaxed),
-                    Err(status) if status.code() == Code::AlreadyExists => tally.existing.fetch_add(1, Ordering::Relaxed),
-                    Err(status) => return Err(format!("product {index} was refused: {}", status.message())),
+                    Err(status) if status.code() == Code::AlreadyExists => {
+                        tally.existing.fetch_add(1, Ordering::Relaxed)
+                    }
+                    Err(status) => {
+                        return Err(format!("product {index} was refused: {}", status.message()));
+                    }
                 };
                 bar.inc(1);
             }
@@ -93,7 +98,9 @@ async fn create(
     let mut attempt = 1;
     loop {
         let mut request = Request::new(products::product(index));
-        request.metadata_mut().insert("authorization", authorization.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", authorization.clone());
         match client.create_product(request).await {
             Ok(_) => return Ok(()),
             Err(status) if attempt < ATTEMPTS && is_transient(status.code()) => {
@@ -107,5 +114,8 @@ async fn create(
 
 /// Whether the same call may succeed a little later. A product that was created all the same is then there already.
 fn is_transient(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted)
+    matches!(
+        code,
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
+    )
 }

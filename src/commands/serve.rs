@@ -17,7 +17,11 @@ const SHOWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn run(config: &Config) -> Result<(), Error> {
     let started = Instant::now();
     telemetry::init(config.log.level, config.log.format);
-    let embedded = if config.data.database.source.is_none() { Some(Embedded::start(&config.data_dir)?) } else { None };
+    let embedded = if config.data.database.source.is_none() {
+        Some(Embedded::start(&config.data_dir)?)
+    } else {
+        None
+    };
     let result = serve(config, embedded.as_ref(), started);
     if let Some(embedded) = embedded {
         embedded.stop()?;
@@ -28,11 +32,22 @@ pub(super) fn run(config: &Config) -> Result<(), Error> {
 fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Result<(), Error> {
     let parts = Parts {
         database_url: embedded.map_or_else(
-            || config.data.database.source.as_ref().map(|source| source.expose().to_owned()).unwrap_or_default(),
+            || {
+                config
+                    .data
+                    .database
+                    .source
+                    .as_ref()
+                    .map(|source| source.expose().to_owned())
+                    .unwrap_or_default()
+            },
             Embedded::url,
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),
-        verifier: token::verifier(config, config.auth.jwt.dev_key.unwrap_or(embedded.is_some()))?,
+        verifier: token::verifier(
+            config,
+            config.auth.jwt.dev_key.unwrap_or(embedded.is_some()),
+        )?,
         started,
     };
     runtime()?.block_on(async {
@@ -46,20 +61,30 @@ fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Resu
 }
 
 /// Tells a developer what runs and how to call it.
-fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAddr) -> Result<(), Error> {
+fn greet(
+    config: &Config,
+    embedded: &Embedded,
+    http: SocketAddr,
+    grpc: SocketAddr,
+) -> Result<(), Error> {
     let scopes = ["catalog:read", "catalog:write"].map(str::to_owned);
     let base = format!("http://{}", reachable(http));
     let call = match token::token(config, &scopes, "user_456", SHOWN_TOKEN_TTL) {
-        Ok(token) => format!("  curl '{base}/v1/catalog/products' -H 'Authorization: Bearer {token}'"),
+        Ok(token) => {
+            format!("  curl '{base}/v1/catalog/products' -H 'Authorization: Bearer {token}'")
+        }
         Err(error) => format!("  (no token: {error})"),
     };
-    let data = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
+    let data = config
+        .data_dir
+        .canonicalize()
+        .unwrap_or_else(|_| config.data_dir.clone());
     // Someone who closed the output does not want to read this.
     let _ = writeln!(
         std::io::stdout().lock(),
         "\n{NAME} {VERSION}\n\n\
-         For development: the database is an embedded {database} in {data}, the keys for tokens are made there too.\n\
-         Cache and events stay in the process.\n\n  \
+         For development: the database is an embedded {database} in {data}, and the key for tokens is made there \
+         too.\n\n  \
          docs  {base}{page}\n  REST  {base}/v1/catalog/products\n  gRPC  {grpc}\n\nTry it:\n\n{call}\n",
         database = embedded.describe(),
         data = data.display(),
@@ -71,5 +96,9 @@ fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAdd
 
 /// An address that this machine can call.
 fn reachable(addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
+    if addr.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port())
+    } else {
+        addr
+    }
 }

@@ -12,13 +12,23 @@ use crate::domain::id;
 use crate::system::SystemEnvironment;
 
 /// Prints a token.
-pub(super) fn run(config: &Config, scopes: &[String], subject: &str, ttl: Duration) -> Result<(), Error> {
+pub(super) fn run(
+    config: &Config,
+    scopes: &[String],
+    subject: &str,
+    ttl: Duration,
+) -> Result<(), Error> {
     println!("{}", token(config, scopes, subject, ttl)?);
     Ok(())
 }
 
 /// A token signed with the configured key, or with the key for development.
-pub(super) fn token(config: &Config, scopes: &[String], subject: &str, ttl: Duration) -> Result<String, Error> {
+pub(super) fn token(
+    config: &Config,
+    scopes: &[String],
+    subject: &str,
+    ttl: Duration,
+) -> Result<String, Error> {
     let jwt = &config.auth.jwt;
     let key = match &jwt.private_key_path {
         Some(path) => private_key(path)?,

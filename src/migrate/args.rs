@@ -71,7 +71,11 @@ struct Flags {
 /// Reads the arguments after the program's name: `-flag value`, `-flag=value`, one dash or two, in any order.
 pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, UsageError> {
     let flags = collect(arguments)?;
-    let style = if flags.command.is_some() || flags.positional.is_empty() { Style::Named } else { Style::Positional };
+    let style = if flags.command.is_some() || flags.positional.is_empty() {
+        Style::Named
+    } else {
+        Style::Positional
+    };
     let action = if flags.help {
         Action::Help
     } else if style == Style::Named {
@@ -99,7 +103,10 @@ fn collect(arguments: impl IntoIterator<Item = String>) -> Result<Flags, UsageEr
             break;
         }
         // A negative number is the argument of `force`, not a flag.
-        let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')).filter(|name| !name.is_empty());
+        let name = argument
+            .strip_prefix("--")
+            .or_else(|| argument.strip_prefix('-'))
+            .filter(|name| !name.is_empty());
         let Some(name) = name.filter(|_| argument.parse::<i64>().is_err()) else {
             flags.positional.push(argument);
             continue;
@@ -113,9 +120,16 @@ fn collect(arguments: impl IntoIterator<Item = String>) -> Result<Flags, UsageEr
             continue;
         }
         if !VALUE_FLAGS.contains(&name) {
-            return Err(UsageError(format!("flag provided but not defined: -{name}")));
+            return Err(UsageError(format!(
+                "flag provided but not defined: -{name}"
+            )));
         }
-        if name == "version" && inline.is_none() && arguments.peek().is_none_or(|next| next.parse::<i64>().is_err()) {
+        if name == "version"
+            && inline.is_none()
+            && arguments
+                .peek()
+                .is_none_or(|next| next.parse::<i64>().is_err())
+        {
             flags.tool_version = true;
             continue;
         }
@@ -128,7 +142,16 @@ fn collect(arguments: impl IntoIterator<Item = String>) -> Result<Flags, UsageEr
 
 /// The flags that take a value. `source`, `database`, `prefetch` are golang-migrate's.
 const VALUE_FLAGS: &[&str] = &[
-    "command", "conf", "database", "database-url", "lock-timeout", "path", "prefetch", "source", "steps", "table",
+    "command",
+    "conf",
+    "database",
+    "database-url",
+    "lock-timeout",
+    "path",
+    "prefetch",
+    "source",
+    "steps",
+    "table",
     "version",
 ];
 
@@ -143,7 +166,9 @@ impl Flags {
 
     fn set(&mut self, name: &str, value: String) -> Result<(), UsageError> {
         let invalid = |value: &str, expected: &str| {
-            UsageError(format!("invalid value {value:?} for flag -{name}: {expected} is expected"))
+            UsageError(format!(
+                "invalid value {value:?} for flag -{name}: {expected} is expected"
+            ))
         };
         match name {
             "command" => self.command = Some(value),
@@ -151,13 +176,22 @@ impl Flags {
             "database" | "database-url" => self.database_url = Some(value),
             "path" | "source" => self.path = Some(value),
             "table" => self.table = Some(value),
-            "steps" => self.steps = Some(value.parse().map_err(|_| invalid(&value, "a number of migrations"))?),
-            "version" => self.version = Some(value.parse().map_err(|_| invalid(&value, "a version"))?),
+            "steps" => {
+                self.steps = Some(
+                    value
+                        .parse()
+                        .map_err(|_| invalid(&value, "a number of migrations"))?,
+                )
+            }
+            "version" => {
+                self.version = Some(value.parse().map_err(|_| invalid(&value, "a version"))?)
+            }
             // golang-migrate's own is a number of seconds.
             "lock-timeout" => {
                 let seconds = value.parse().map(Duration::from_secs);
                 let timeout = seconds.or_else(|_| parse_duration(&value));
-                self.lock_timeout = Some(timeout.map_err(|_| invalid(&value, "a duration such as 15m or 0.2s"))?);
+                self.lock_timeout =
+                    Some(timeout.map_err(|_| invalid(&value, "a duration such as 15m or 0.2s"))?);
             }
             // How far golang-migrate reads ahead; here each file is read when it is its turn.
             _ => drop(value),
@@ -171,7 +205,9 @@ fn switched(name: &str, value: Option<&str>) -> Result<bool, UsageError> {
     match value {
         None | Some("true" | "1") => Ok(true),
         Some("false" | "0") => Ok(false),
-        Some(other) => Err(UsageError(format!("invalid boolean value {other:?} for -{name}"))),
+        Some(other) => Err(UsageError(format!(
+            "invalid boolean value {other:?} for -{name}"
+        ))),
     }
 }
 
@@ -187,11 +223,21 @@ fn named_action(flags: &Flags) -> Result<Action, UsageError> {
     }
     match flags.command.as_deref().unwrap_or("up") {
         "up" => Ok(Action::Up { limit: flags.steps }),
-        "down" if flags.all => Ok(Action::Down { steps: None, confirm: false }),
-        "down" => Ok(Action::Down { steps: Some(flags.steps.unwrap_or(1)), confirm: false }),
+        "down" if flags.all => Ok(Action::Down {
+            steps: None,
+            confirm: false,
+        }),
+        "down" => Ok(Action::Down {
+            steps: Some(flags.steps.unwrap_or(1)),
+            confirm: false,
+        }),
         "version" => Ok(Action::Version),
-        "force" => Ok(Action::Force { version: flags.version }),
-        other => Err(UsageError(format!("unknown command {other:?}: up, down, version or force is expected"))),
+        "force" => Ok(Action::Force {
+            version: flags.version,
+        }),
+        other => Err(UsageError(format!(
+            "unknown command {other:?}: up, down, version or force is expected"
+        ))),
     }
 }
 
@@ -200,22 +246,48 @@ fn positional_action(flags: &Flags) -> Result<Action, UsageError> {
         return Ok(Action::ToolVersion);
     }
     let words: Vec<&str> = flags.positional.iter().map(String::as_str).collect();
-    let limit = |text: &str| text.parse().map_err(|_| UsageError("can't read limit argument N".to_owned()));
+    let limit = |text: &str| {
+        text.parse()
+            .map_err(|_| UsageError("can't read limit argument N".to_owned()))
+    };
     match words[..] {
         ["up"] => Ok(Action::Up { limit: flags.steps }),
-        ["up", n] => Ok(Action::Up { limit: Some(limit(n)?) }),
-        ["down"] if flags.all => Ok(Action::Down { steps: None, confirm: false }),
-        ["down", ..] if flags.all => Err(UsageError("-all cannot be used with other arguments".to_owned())),
-        ["down"] => Ok(Action::Down { steps: flags.steps, confirm: flags.steps.is_none() }),
-        ["down", n] => Ok(Action::Down { steps: Some(limit(n)?), confirm: false }),
+        ["up", n] => Ok(Action::Up {
+            limit: Some(limit(n)?),
+        }),
+        ["down"] if flags.all => Ok(Action::Down {
+            steps: None,
+            confirm: false,
+        }),
+        ["down", ..] if flags.all => Err(UsageError(
+            "-all cannot be used with other arguments".to_owned(),
+        )),
+        ["down"] => Ok(Action::Down {
+            steps: flags.steps,
+            confirm: flags.steps.is_none(),
+        }),
+        ["down", n] => Ok(Action::Down {
+            steps: Some(limit(n)?),
+            confirm: false,
+        }),
         ["version"] => Ok(Action::Version),
-        ["force"] => Ok(Action::Force { version: flags.version }),
+        ["force"] => Ok(Action::Force {
+            version: flags.version,
+        }),
         ["force", v] => {
-            let version = v.parse().map_err(|_| UsageError("can't read version argument V".to_owned()))?;
-            Ok(Action::Force { version: Some(version) })
+            let version = v
+                .parse()
+                .map_err(|_| UsageError("can't read version argument V".to_owned()))?;
+            Ok(Action::Force {
+                version: Some(version),
+            })
         }
-        ["up" | "down" | "version" | "force", ..] => Err(UsageError("too many arguments".to_owned())),
-        [other, ..] => Err(UsageError(format!("unknown command {other:?}: up, down, version or force is expected"))),
+        ["up" | "down" | "version" | "force", ..] => {
+            Err(UsageError("too many arguments".to_owned()))
+        }
+        [other, ..] => Err(UsageError(format!(
+            "unknown command {other:?}: up, down, version or force is expected"
+        ))),
         [] => Err(UsageError("no command".to_owned())),
     }
 }
@@ -229,7 +301,9 @@ mod tests {
     }
 
     fn action(line: &str) -> Action {
-        parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")).action
+        parsed(line)
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+            .action
     }
 
     #[test]
@@ -238,12 +312,33 @@ mod tests {
             ("", Action::Up { limit: None }),
             ("-command up", Action::Up { limit: None }),
             ("--command=up --steps=2", Action::Up { limit: Some(2) }),
-            ("-command down", Action::Down { steps: Some(1), confirm: false }),
-            ("-steps 3 -command down", Action::Down { steps: Some(3), confirm: false }),
+            (
+                "-command down",
+                Action::Down {
+                    steps: Some(1),
+                    confirm: false,
+                },
+            ),
+            (
+                "-steps 3 -command down",
+                Action::Down {
+                    steps: Some(3),
+                    confirm: false,
+                },
+            ),
             ("-command version", Action::Version),
-            ("-command force -version 3", Action::Force { version: Some(3) }),
-            ("-command=force -version=-1", Action::Force { version: Some(-1) }),
-            ("-command force -version -1", Action::Force { version: Some(-1) }),
+            (
+                "-command force -version 3",
+                Action::Force { version: Some(3) },
+            ),
+            (
+                "-command=force -version=-1",
+                Action::Force { version: Some(-1) },
+            ),
+            (
+                "-command force -version -1",
+                Action::Force { version: Some(-1) },
+            ),
             ("-command force", Action::Force { version: None }),
             ("-h", Action::Help),
             ("--help", Action::Help),
@@ -252,10 +347,18 @@ mod tests {
             assert_eq!(action(line), expected, "{line}");
             assert_eq!(parsed(line).unwrap().style, Style::Named, "{line}");
         }
-        let all = parsed("-database-url postgres://h/d?a=b -path p -table t -lock-timeout 1m30s -conf c").unwrap();
+        let all =
+            parsed("-database-url postgres://h/d?a=b -path p -table t -lock-timeout 1m30s -conf c")
+                .unwrap();
         assert_eq!(all.database_url.as_deref(), Some("postgres://h/d?a=b"));
-        assert_eq!((all.path.as_deref(), all.table.as_deref()), (Some("p"), Some("t")));
-        assert_eq!((all.lock_timeout, all.conf.as_deref()), (Some(Duration::from_secs(90)), Some("c")));
+        assert_eq!(
+            (all.path.as_deref(), all.table.as_deref()),
+            (Some("p"), Some("t"))
+        );
+        assert_eq!(
+            (all.lock_timeout, all.conf.as_deref()),
+            (Some(Duration::from_secs(90)), Some("c"))
+        );
         let inline = parsed("--database-url=postgres://h/d?a=b").unwrap();
         assert_eq!(inline.database_url.as_deref(), Some("postgres://h/d?a=b"));
     }
@@ -266,9 +369,27 @@ mod tests {
             ("up", Action::Up { limit: None }),
             ("-path p -database u up 2", Action::Up { limit: Some(2) }),
             ("up 0", Action::Up { limit: Some(0) }),
-            ("down", Action::Down { steps: None, confirm: true }),
-            ("down 2", Action::Down { steps: Some(2), confirm: false }),
-            ("down -all", Action::Down { steps: None, confirm: false }),
+            (
+                "down",
+                Action::Down {
+                    steps: None,
+                    confirm: true,
+                },
+            ),
+            (
+                "down 2",
+                Action::Down {
+                    steps: Some(2),
+                    confirm: false,
+                },
+            ),
+            (
+                "down -all",
+                Action::Down {
+                    steps: None,
+                    confirm: false,
+                },
+            ),
             ("version", Action::Version),
             ("force 3", Action::Force { version: Some(3) }),
             ("force -1", Action::Force { version: Some(-1) }),
@@ -279,7 +400,10 @@ mod tests {
             assert_eq!(parsed(line).unwrap().style, Style::Positional, "{line}");
         }
         let given = parsed("-source file://m -database u -lock-timeout 20 up").unwrap();
-        assert_eq!((given.path.as_deref(), given.lock_timeout), (Some("file://m"), Some(Duration::from_secs(20))));
+        assert_eq!(
+            (given.path.as_deref(), given.lock_timeout),
+            (Some("file://m"), Some(Duration::from_secs(20)))
+        );
     }
 
     #[test]
@@ -288,8 +412,14 @@ mod tests {
             ("-nope", "flag provided but not defined: -nope"),
             ("-steps", "flag needs an argument: -steps"),
             ("-steps two", "invalid value \"two\" for flag -steps"),
-            ("-command force -version", "flag needs an argument: -version"),
-            ("-lock-timeout soon", "invalid value \"soon\" for flag -lock-timeout"),
+            (
+                "-command force -version",
+                "flag needs an argument: -version",
+            ),
+            (
+                "-lock-timeout soon",
+                "invalid value \"soon\" for flag -lock-timeout",
+            ),
             ("-command sideways", "unknown command \"sideways\""),
             ("-command up 3", "unexpected argument \"3\""),
             ("sideways", "unknown command \"sideways\""),

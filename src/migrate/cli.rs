@@ -46,15 +46,24 @@ struct Failure {
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 1 }
+        Self {
+            message: message.into(),
+            code: 1,
+        }
     }
 }
 
 /// Runs the tool with the arguments after the program's name, and returns its exit code.
-pub async fn run(arguments: impl IntoIterator<Item = String>, environment: impl Fn(&str) -> Option<String>) -> ExitCode {
+pub async fn run(
+    arguments: impl IntoIterator<Item = String>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> ExitCode {
     let result = match args::parse(arguments) {
         Ok(arguments) => execute(&arguments, environment).await,
-        Err(error) => Err(Failure { message: format!("error: {error}"), code: 2 }),
+        Err(error) => Err(Failure {
+            message: format!("error: {error}"),
+            code: 2,
+        }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,7 +74,10 @@ pub async fn run(arguments: impl IntoIterator<Item = String>, environment: impl 
     }
 }
 
-async fn execute(arguments: &Arguments, environment: impl Fn(&str) -> Option<String>) -> Result<(), Failure> {
+async fn execute(
+    arguments: &Arguments,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<(), Failure> {
     let style = arguments.style;
     match arguments.action {
         Action::Help => {
@@ -79,18 +91,25 @@ async fn execute(arguments: &Arguments, environment: impl Fn(&str) -> Option<Str
         Action::Force { version: None } if style == Style::Named => {
             return Err(Failure::new("Version is required for force command"));
         }
-        Action::Force { version: None } => return Err(Failure::new("error: please specify version argument V")),
+        Action::Force { version: None } => {
+            return Err(Failure::new("error: please specify version argument V"));
+        }
         _ => {}
     }
     let settings = Settings::resolve(arguments, environment).map_err(|error| match style {
         Style::Named => Failure::new(error.to_string()),
         Style::Positional => Failure::new(format!("error: {error}")),
     })?;
-    let source = settings.source().map_err(|error| failed(style, "create migrate instance", &error))?;
+    let source = settings
+        .source()
+        .map_err(|error| failed(style, "create migrate instance", &error))?;
     if matches!(arguments.action, Action::Down { confirm: true, .. }) && !confirmed() {
         return Err(Failure::new("Not applying all down migrations"));
     }
-    let options = Options { table: Some(settings.table.clone()), lock_timeout: settings.lock_timeout };
+    let options = Options {
+        table: Some(settings.table.clone()),
+        lock_timeout: settings.lock_timeout,
+    };
     let mut migrator = Migrator::connect(&settings.database_url, source, options)
         .await
         .map_err(|error| match &error {
@@ -110,7 +129,10 @@ async fn execute(arguments: &Arguments, environment: impl Fn(&str) -> Option<Str
 async fn act(migrator: &mut Migrator, action: &Action, style: Style) -> Result<(), Failure> {
     match *action {
         Action::Up { limit } => {
-            let outcome = migrator.up(limit).await.map_err(|error| failed(style, "run migrations up", &error))?;
+            let outcome = migrator
+                .up(limit)
+                .await
+                .map_err(|error| failed(style, "run migrations up", &error))?;
             match style {
                 // A limit here is "at most": being done is no failure.
                 Style::Named => say("Migrations completed successfully"),
@@ -118,7 +140,10 @@ async fn act(migrator: &mut Migrator, action: &Action, style: Style) -> Result<(
             }
         }
         Action::Down { steps, .. } => {
-            let outcome = migrator.down(steps).await.map_err(|error| failed(style, "run migrations down", &error))?;
+            let outcome = migrator
+                .down(steps)
+                .await
+                .map_err(|error| failed(style, "run migrations down", &error))?;
             match style {
                 Style::Named => {
                     conclude(&outcome, steps, "Failed to run migrations down: ")?;
@@ -128,20 +153,35 @@ async fn act(migrator: &mut Migrator, action: &Action, style: Style) -> Result<(
             }
         }
         Action::Version => {
-            let current = migrator.version().await.map_err(|error| failed(style, "get migration version", &error))?;
+            let current = migrator
+                .version()
+                .await
+                .map_err(|error| failed(style, "get migration version", &error))?;
             match (current, style) {
-                (None, Style::Named) => return Err(Failure::new("Failed to get migration version: no migration")),
+                (None, Style::Named) => {
+                    return Err(Failure::new(
+                        "Failed to get migration version: no migration",
+                    ));
+                }
                 (None, Style::Positional) => return Err(Failure::new("error: no migration")),
                 (Some(current), Style::Named) => {
-                    say(&format!("Current version: {}, Dirty: {}", current.version, current.dirty));
+                    say(&format!(
+                        "Current version: {}, Dirty: {}",
+                        current.version, current.dirty
+                    ));
                 }
-                (Some(current), Style::Positional) if current.dirty => note(&format!("{} (dirty)", current.version)),
+                (Some(current), Style::Positional) if current.dirty => {
+                    note(&format!("{} (dirty)", current.version))
+                }
                 (Some(current), Style::Positional) => note(&current.version.to_string()),
             }
         }
         Action::Force { version } => {
             let version = version.unwrap_or(super::NO_VERSION);
-            migrator.force(version).await.map_err(|error| failed(style, "force migration", &error))?;
+            migrator
+                .force(version)
+                .await
+                .map_err(|error| failed(style, "force migration", &error))?;
             if style == Style::Named {
                 say("Migration forced successfully");
             }
@@ -159,7 +199,10 @@ fn conclude(outcome: &Outcome, wanted: Option<u64>, prefix: &str) -> Result<(), 
     } else if outcome.steps.is_empty() {
         Err(Failure::new(format!("{prefix}file does not exist")))
     } else if outcome.short > 0 {
-        Err(Failure::new(format!("{prefix}limit {} short", outcome.short)))
+        Err(Failure::new(format!(
+            "{prefix}limit {} short",
+            outcome.short
+        )))
     } else {
         Ok(())
     }
@@ -188,7 +231,9 @@ fn stop_on_signals(stop: std::sync::Arc<AtomicBool>) {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         // Without a handler the signal simply ends the process, and the server rolls back.
-        let Ok(mut signals) = signal(kind) else { continue };
+        let Ok(mut signals) = signal(kind) else {
+            continue;
+        };
         let stop = stop.clone();
         tokio::spawn(async move {
             if signals.recv().await.is_some() {

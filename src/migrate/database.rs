@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgDatabaseError};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgDatabaseError,
+};
 
 use super::{DatabaseUrl, Error, NO_VERSION, TableName, Version, error::describe};
 
@@ -80,7 +82,11 @@ impl Database {
                 let stopped = stop.load(Ordering::Relaxed);
                 if stopped || left.is_zero() {
                     self.unlock().await;
-                    return Err(if stopped { Error::Stopped } else { Error::LockTimeout });
+                    return Err(if stopped {
+                        Error::Stopped
+                    } else {
+                        Error::LockTimeout
+                    });
                 }
                 tokio::time::sleep(LOCK_POLL.min(left)).await;
             }
@@ -91,11 +97,20 @@ impl Database {
     /// Gives up the locks, the last one first. A failure is of no consequence: the locks end with the connection.
     pub(super) async fn unlock(&mut self) {
         // A failed migration that had its own BEGIN leaves an aborted transaction, in which nothing can be called.
-        if sqlx::raw_sql("SELECT 1").execute(&mut self.connection).await.is_err() {
-            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await;
+        if sqlx::raw_sql("SELECT 1")
+            .execute(&mut self.connection)
+            .await
+            .is_err()
+        {
+            let _ = sqlx::raw_sql("ROLLBACK")
+                .execute(&mut self.connection)
+                .await;
         }
         while let Some(key) = self.held.pop() {
-            let _ = sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut self.connection).await;
+            let _ = sqlx::query("SELECT pg_advisory_unlock($1)")
+                .bind(key)
+                .execute(&mut self.connection)
+                .await;
         }
     }
 
@@ -151,11 +166,19 @@ impl Database {
             Some(limit) => Some(self.limit_statements(limit).await?),
             None => None,
         };
-        let statements = if self.multi_statement { split_statements(body) } else { vec![body] };
+        let statements = if self.multi_statement {
+            split_statements(body)
+        } else {
+            vec![body]
+        };
         for statement in statements {
-            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self.connection).await.map_err(|error| {
-                Error::Migration { file: file_name.to_owned(), cause: describe_at(&error, statement) }
-            })?;
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut self.connection)
+                .await
+                .map_err(|error| Error::Migration {
+                    file: file_name.to_owned(),
+                    cause: describe_at(&error, statement),
+                })?;
         }
         match restore {
             Some(before) => self.set_statement_timeout(&before).await,
@@ -169,7 +192,8 @@ impl Database {
             .fetch_one(&mut self.connection)
             .await
             .map_err(|error| Error::database("reading the statement timeout", &error))?;
-        self.set_statement_timeout(&limit.as_millis().to_string()).await?;
+        self.set_statement_timeout(&limit.as_millis().to_string())
+            .await?;
         Ok(before)
     }
 
@@ -203,18 +227,23 @@ pub(super) async fn read_version(
     connection: &mut PgConnection,
     table: &str,
 ) -> Result<Option<Version>, Error> {
-    let row: Option<(i64, bool)> =
-        sqlx::query_as(AssertSqlSafe(format!("SELECT version, dirty FROM {table} LIMIT 1")))
-            .persistent(false)
-            .fetch_optional(connection)
-            .await
-            .map_err(|error| Error::database("reading the version table", &error))?;
+    let row: Option<(i64, bool)> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT version, dirty FROM {table} LIMIT 1"
+    )))
+    .persistent(false)
+    .fetch_optional(connection)
+    .await
+    .map_err(|error| Error::database("reading the version table", &error))?;
     Ok(row.map(|(version, dirty)| Version { version, dirty }))
 }
 
 /// A schema-qualified name as SQL.
 pub(super) fn quote(schema: &str, name: &str) -> String {
-    format!("\"{}\".\"{}\"", schema.replace('"', "\"\""), name.replace('"', "\"\""))
+    format!(
+        "\"{}\".\"{}\"",
+        schema.replace('"', "\"\""),
+        name.replace('"', "\"\"")
+    )
 }
 
 /// The keys to lock, in this order. golang-migrate's command makes the key from the URL's path with its slash, its
@@ -243,7 +272,9 @@ fn lock_key(database: &str, additional: &[&str]) -> i64 {
 
 /// The pieces between semicolons, for `x-multi-statement`. Like golang-migrate's, it does not know strings or comments.
 fn split_statements(body: &str) -> Vec<&str> {
-    body.split_inclusive(';').filter(|part| !part.trim().is_empty()).collect()
+    body.split_inclusive(';')
+        .filter(|part| !part.trim().is_empty())
+        .collect()
 }
 
 /// The error as one line, with the line of the text it is about.
@@ -254,7 +285,11 @@ fn describe_at(error: &sqlx::Error, sql: &str) -> String {
         .and_then(PgDatabaseError::position);
     match position {
         Some(sqlx::postgres::PgErrorPosition::Original(at)) => {
-            let line = 1 + sql.chars().take(at.saturating_sub(1)).filter(|c| *c == '\n').count();
+            let line = 1 + sql
+                .chars()
+                .take(at.saturating_sub(1))
+                .filter(|c| *c == '\n')
+                .count();
             format!("line {line}: {}", describe(error))
         }
         _ => describe(error),
@@ -267,8 +302,14 @@ mod tests {
 
     #[test]
     fn lock_keys_are_golang_migrates() {
-        assert_eq!(lock_key("/catalog", &["public", "schema_migrations"]), 858_236_035);
-        assert_eq!(lock_key("catalog", &["public", "schema_migrations"]), 3_254_345_200);
+        assert_eq!(
+            lock_key("/catalog", &["public", "schema_migrations"]),
+            858_236_035
+        );
+        assert_eq!(
+            lock_key("catalog", &["public", "schema_migrations"]),
+            3_254_345_200
+        );
         assert_eq!(lock_key("database_name", &[]), 1_764_327_054);
         assert_eq!(lock_key("database_name", &["schema_name_1"]), 2_453_313_553);
     }
@@ -277,13 +318,20 @@ mod tests {
     fn both_locks_are_taken_the_commands_first() {
         let keys = |path| lock_keys(path, "catalog", "public", "schema_migrations");
         assert_eq!(keys("/catalog"), [858_236_035, 3_254_345_200]);
-        assert_eq!(keys(""), [858_236_035, 3_254_345_200], "the command without a path locks with the bare name");
+        assert_eq!(
+            keys(""),
+            [858_236_035, 3_254_345_200],
+            "the command without a path locks with the bare name"
+        );
         assert_eq!(keys("/other").len(), 3);
     }
 
     #[test]
     fn names_are_quoted() {
-        assert_eq!(quote("public", "schema_migrations"), r#""public"."schema_migrations""#);
+        assert_eq!(
+            quote("public", "schema_migrations"),
+            r#""public"."schema_migrations""#
+        );
         assert_eq!(quote("a\"b", "c.d"), r#""a""b"."c.d""#);
     }
 

@@ -20,8 +20,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     }
     let mut nanos: u128 = 0;
     while !rest.is_empty() {
-        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(error)?);
-        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
+        let (number, after) = rest.split_at(
+            rest.find(|c: char| !c.is_ascii_digit() && c != '.')
+                .ok_or_else(error)?,
+        );
+        let (unit, after) = after.split_at(
+            after
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(after.len()),
+        );
         rest = after;
         let scale: u128 = match unit {
             "ns" => 1,
@@ -33,9 +40,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             "h" => 3_600_000_000_000,
             _ => return Err(error()),
         };
-        nanos = nanos.checked_add(scaled(number, scale).ok_or_else(error)?).ok_or_else(error)?;
+        nanos = nanos
+            .checked_add(scaled(number, scale).ok_or_else(error)?)
+            .ok_or_else(error)?;
     }
-    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| error())
+    u64::try_from(nanos)
+        .map(Duration::from_nanos)
+        .map_err(|_| error())
 }
 
 /// A decimal number times a scale, in integers so that nothing is rounded. `None` when it is no number or too large.
@@ -44,13 +55,18 @@ fn scaled(number: &str, scale: u128) -> Option<u128> {
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return None;
     }
-    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
+    let whole: u128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse::<u64>().ok()?.into()
+    };
     // More than fifteen digits cannot change a nanosecond.
     let fraction = &fraction[..fraction.len().min(15)];
     let part = if fraction.is_empty() {
         0
     } else {
-        u128::from(fraction.parse::<u64>().ok()?) * scale / 10u128.pow(u32::try_from(fraction.len()).ok()?)
+        u128::from(fraction.parse::<u64>().ok()?) * scale
+            / 10u128.pow(u32::try_from(fraction.len()).ok()?)
     };
     whole.checked_mul(scale)?.checked_add(part)
 }
@@ -74,13 +90,29 @@ mod tests {
             ("3µs", 3_000),
             ("1.5ns", 1),
         ] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_nanos(nanos)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_what_go_refuses() {
-        for text in ["", "15", "m", "-1s", "1 m", "1.2.3s", ".s", "1d", "1m30", "99999999999h", "1s "] {
+        for text in [
+            "",
+            "15",
+            "m",
+            "-1s",
+            "1 m",
+            "1.2.3s",
+            ".s",
+            "1d",
+            "1m30",
+            "99999999999h",
+            "1s ",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -68,15 +68,23 @@ pub enum Error {
 impl Error {
     /// An error of one of the tool's own statements.
     pub(super) fn database(action: &'static str, error: &sqlx::Error) -> Self {
-        Self::Database { action, cause: describe(error) }
+        Self::Database {
+            action,
+            cause: describe(error),
+        }
     }
 }
 
 /// The error as one line, with its SQLSTATE when it has one.
 pub(super) fn describe(error: &sqlx::Error) -> String {
-    let Some(database) = error.as_database_error() else { return one_line(&error.to_string()) };
+    let Some(database) = error.as_database_error() else {
+        return one_line(&error.to_string());
+    };
     let mut text = database.message().to_owned();
-    if let Some(detail) = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|e| e.detail()) {
+    if let Some(detail) = database
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .and_then(|e| e.detail())
+    {
         text.push_str(", ");
         text.push_str(detail);
     }
@@ -90,5 +98,9 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
 
 /// The text without line breaks, so that one failure is one line of a log.
 pub(super) fn one_line(text: &str) -> String {
-    text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    text.split(['\n', '\r'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    DEFAULT_LOCK_TIMEOUT, DatabaseUrl, Direction, Error, NO_VERSION, Source, TableName, Version, database::Database,
+    DEFAULT_LOCK_TIMEOUT, DatabaseUrl, Direction, Error, NO_VERSION, Source, TableName, Version,
+    database::Database,
 };
 
 /// How to migrate.
@@ -24,7 +25,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { table: None, lock_timeout: DEFAULT_LOCK_TIMEOUT }
+        Self {
+            table: None,
+            lock_timeout: DEFAULT_LOCK_TIMEOUT,
+        }
     }
 }
 
@@ -50,7 +54,11 @@ impl fmt::Display for Step {
             Direction::Up => 'u',
             Direction::Down => 'd',
         };
-        write!(f, "{}/{direction} {} ({:?})", self.version, self.title, self.elapsed)
+        write!(
+            f,
+            "{}/{direction} {} ({:?})",
+            self.version, self.title, self.elapsed
+        )
     }
 }
 
@@ -77,9 +85,17 @@ impl Migrator {
     /// Connects. Takes no lock and creates nothing yet.
     pub async fn connect(url: &str, source: Source, options: Options) -> Result<Self, Error> {
         let url = DatabaseUrl::parse(url)?;
-        let table = options.table.or_else(|| url.table.clone()).unwrap_or_default();
+        let table = options
+            .table
+            .or_else(|| url.table.clone())
+            .unwrap_or_default();
         let database = Database::connect(&url, &table, options.lock_timeout).await?;
-        Ok(Self { database, source, stop: Arc::default(), observer: None })
+        Ok(Self {
+            database,
+            source,
+            stop: Arc::default(),
+            observer: None,
+        })
     }
 
     /// Calls back after each migration that ran, also when a later one fails.
@@ -106,8 +122,14 @@ impl Migrator {
         if self.source.versions().next().is_none() {
             return Err(Error::NoFiles(self.source.to_string()));
         }
-        let pending: Vec<i64> = self.source.versions().filter(|version| *version > current).collect();
-        let wanted = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let pending: Vec<i64> = self
+            .source
+            .versions()
+            .filter(|version| *version > current)
+            .collect();
+        let wanted = limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX);
         let mut outcome = Outcome::default();
         for version in pending.into_iter().take(wanted) {
             let step = self.run(version, version, Direction::Up).await?;
@@ -142,8 +164,13 @@ impl Migrator {
     async fn clean_version(&mut self) -> Result<i64, Error> {
         self.database.ensure_table().await?;
         match self.database.version().await? {
-            Some(Version { version, dirty: true }) => Err(Error::Dirty(version)),
-            Some(Version { version, .. }) if version > NO_VERSION && !self.source.contains(version) => {
+            Some(Version {
+                version,
+                dirty: true,
+            }) => Err(Error::Dirty(version)),
+            Some(Version { version, .. })
+                if version > NO_VERSION && !self.source.contains(version) =>
+            {
                 Err(Error::MissingVersion(version))
             }
             Some(Version { version, .. }) => Ok(version),
@@ -152,7 +179,12 @@ impl Migrator {
     }
 
     /// Runs one migration between two records: the target is dirty from before it begins until after it succeeded.
-    async fn run(&mut self, version: i64, target: i64, direction: Direction) -> Result<Step, Error> {
+    async fn run(
+        &mut self,
+        version: i64,
+        target: i64,
+        direction: Direction,
+    ) -> Result<Step, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -168,7 +200,13 @@ impl Migrator {
         }
         self.database.set_version(target, false).await?;
         let title = script.map_or_else(|| "<empty>".to_owned(), |(file, _)| file.title.clone());
-        let step = Step { version, target, direction, title, elapsed: started.elapsed() };
+        let step = Step {
+            version,
+            target,
+            direction,
+            title,
+            elapsed: started.elapsed(),
+        };
         if let Some(observer) = &mut self.observer {
             observer(&step);
         }
@@ -178,7 +216,11 @@ impl Migrator {
     /// What the version table says. `None` when no migration is applied, which golang-migrate also answers when the
     /// rollback of the first migration failed (a dirty −1). Takes no lock and creates nothing.
     pub async fn version(&mut self) -> Result<Option<Version>, Error> {
-        Ok(self.database.version().await?.filter(|current| current.version > NO_VERSION))
+        Ok(self
+            .database
+            .version()
+            .await?
+            .filter(|current| current.version > NO_VERSION))
     }
 
     /// Records a version as clean without running or checking anything. [`NO_VERSION`] is none.

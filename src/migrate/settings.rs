@@ -7,7 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{DEFAULT_LOCK_TIMEOUT, Error, Source, TableName, args::Arguments, parse_duration, table_name};
+use super::{
+    DEFAULT_LOCK_TIMEOUT, Error, Source, TableName, args::Arguments, parse_duration, table_name,
+};
 
 /// A complete set of settings.
 pub(super) struct Settings {
@@ -69,29 +71,45 @@ impl Settings {
         };
         let pick = |flag: &Option<String>, variable: &str, key: Option<String>| {
             let given = |value: &String| !value.is_empty();
-            flag.clone().filter(given).or_else(|| environment(variable).filter(given)).or_else(|| key.filter(given))
+            flag.clone()
+                .filter(given)
+                .or_else(|| environment(variable).filter(given))
+                .or_else(|| key.filter(given))
         };
-        let database_url = pick(&arguments.database_url, "DATABASE_URL", file.data.database.source)
-            .ok_or(SettingsError::NoUrl)?;
+        let database_url = pick(
+            &arguments.database_url,
+            "DATABASE_URL",
+            file.data.database.source,
+        )
+        .ok_or(SettingsError::NoUrl)?;
         let path = pick(&arguments.path, "MIGRATION_PATH", file.migration.path);
         // The URL's own x-migrations-table stands between the flag and the settings that are not about one database.
         let table = match arguments.table.as_deref().filter(|table| !table.is_empty()) {
             Some(table) => table.into(),
             None => {
                 let configured = pick(&None, "MIGRATION_TABLE", file.migration.table);
-                table_name(&database_url, configured.as_deref().unwrap_or(super::DEFAULT_TABLE))?
+                table_name(
+                    &database_url,
+                    configured.as_deref().unwrap_or(super::DEFAULT_TABLE),
+                )?
             }
         };
         let lock_timeout = match arguments.lock_timeout {
             Some(timeout) => timeout,
             None => match pick(&None, "MIGRATION_LOCK_TIMEOUT", file.migration.lock_timeout) {
-                Some(text) => parse_duration(&text)
-                    .map_err(|error| SettingsError::Invalid(format!("MIGRATION_LOCK_TIMEOUT: {error}")))?,
+                Some(text) => parse_duration(&text).map_err(|error| {
+                    SettingsError::Invalid(format!("MIGRATION_LOCK_TIMEOUT: {error}"))
+                })?,
                 None => DEFAULT_LOCK_TIMEOUT,
             },
         };
         let path = path.map(|path| PathBuf::from(path.strip_prefix("file://").unwrap_or(&path)));
-        Ok(Self { database_url, path, table, lock_timeout })
+        Ok(Self {
+            database_url,
+            path,
+            table,
+            lock_timeout,
+        })
     }
 
     /// The migrations: in the folder that was asked for, else in `./migrations` or `../migrations`, else the binary's own.
@@ -109,8 +127,13 @@ impl Settings {
 
 /// Reads `config.yaml` in a folder, or the file itself.
 fn read(path: &Path) -> Result<File, SettingsError> {
-    let path = if path.is_dir() { path.join("config.yaml") } else { path.to_owned() };
-    let invalid = |cause: String| SettingsError::Invalid(format!("cannot read {}: {cause}", path.display()));
+    let path = if path.is_dir() {
+        path.join("config.yaml")
+    } else {
+        path.to_owned()
+    };
+    let invalid =
+        |cause: String| SettingsError::Invalid(format!("cannot read {}: {cause}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|error| invalid(error.to_string()))?;
     if text.trim().is_empty() {
         return Ok(File::default());
@@ -119,7 +142,13 @@ fn read(path: &Path) -> Result<File, SettingsError> {
     serde_yaml_ng::from_str(&text).map_err(|error| {
         invalid(error.location().map_or_else(
             || "it is not the configuration that is expected".to_owned(),
-            |at| format!("line {}, column {} is not what is expected", at.line(), at.column()),
+            |at| {
+                format!(
+                    "line {}, column {} is not what is expected",
+                    at.line(),
+                    at.column()
+                )
+            },
         ))
     })
 }
@@ -132,7 +161,10 @@ mod tests {
     fn resolve(line: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let arguments = args::parse(line.split_whitespace().map(str::to_owned)).unwrap();
         Settings::resolve(&arguments, |name| {
-            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -149,7 +181,10 @@ mod tests {
 
         let file = resolve(&conf, &[("MIGRATION_PATH", "")]).unwrap();
         assert_eq!(file.database_url, "postgres://file/db");
-        assert_eq!((file.path, file.table), (Some(PathBuf::from("./f")), "f".into()));
+        assert_eq!(
+            (file.path, file.table),
+            (Some(PathBuf::from("./f")), "f".into())
+        );
         assert_eq!(file.lock_timeout, Duration::from_secs(3));
 
         let variables = [
@@ -160,14 +195,29 @@ mod tests {
         ];
         let environment = resolve(&conf, &variables).unwrap();
         assert_eq!(environment.database_url, "postgres://env/db");
-        assert_eq!((environment.path, environment.table), (Some(PathBuf::from("e")), "e".into()));
+        assert_eq!(
+            (environment.path, environment.table),
+            (Some(PathBuf::from("e")), "e".into())
+        );
         assert_eq!(environment.lock_timeout, Duration::from_secs(2));
 
-        let flags = "-database-url postgres://flag/db?x-migrations-table=u -path a -lock-timeout 1s";
+        let flags =
+            "-database-url postgres://flag/db?x-migrations-table=u -path a -lock-timeout 1s";
         let flags = resolve(&format!("{conf} {flags}"), &variables).unwrap();
-        assert_eq!(flags.table, "u".into(), "the URL's table is about this database");
-        assert_eq!((flags.path, flags.lock_timeout), (Some(PathBuf::from("a")), Duration::from_secs(1)));
-        let table = resolve("-database-url postgres://h/db?x-migrations-table=u -table t", &variables).unwrap();
+        assert_eq!(
+            flags.table,
+            "u".into(),
+            "the URL's table is about this database"
+        );
+        assert_eq!(
+            (flags.path, flags.lock_timeout),
+            (Some(PathBuf::from("a")), Duration::from_secs(1))
+        );
+        let table = resolve(
+            "-database-url postgres://h/db?x-migrations-table=u -table t",
+            &variables,
+        )
+        .unwrap();
         assert_eq!(table.table, "t".into());
     }
 
@@ -178,14 +228,33 @@ mod tests {
             Err(error) => error.to_string(),
         };
         assert_eq!(message("", &[]), "Database URL is required");
-        assert_eq!(message("", &[("DATABASE_URL", "")]), "Database URL is required");
-        let timeout = message("", &[("DATABASE_URL", "postgres://h/d"), ("MIGRATION_LOCK_TIMEOUT", "soon")]);
-        assert!(timeout.starts_with("MIGRATION_LOCK_TIMEOUT: invalid duration \"soon\""), "{timeout}");
+        assert_eq!(
+            message("", &[("DATABASE_URL", "")]),
+            "Database URL is required"
+        );
+        let timeout = message(
+            "",
+            &[
+                ("DATABASE_URL", "postgres://h/d"),
+                ("MIGRATION_LOCK_TIMEOUT", "soon"),
+            ],
+        );
+        assert!(
+            timeout.starts_with("MIGRATION_LOCK_TIMEOUT: invalid duration \"soon\""),
+            "{timeout}"
+        );
         assert!(message("-conf /nowhere/at/all", &[]).starts_with("cannot read /nowhere/at/all"));
 
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.yaml"), "data:\n  database: postgres://u:hunter2@h/db\n").unwrap();
+        std::fs::write(
+            folder.path().join("config.yaml"),
+            "data:\n  database: postgres://u:hunter2@h/db\n",
+        )
+        .unwrap();
         let broken = message(&format!("-conf {}", folder.path().display()), &[]);
-        assert!(broken.contains("config.yaml") && !broken.contains("hunter2"), "{broken}");
+        assert!(
+            broken.contains("config.yaml") && !broken.contains("hunter2"),
+            "{broken}"
+        );
     }
 }

@@ -57,14 +57,20 @@ impl Source {
     pub fn embedded() -> Self {
         let names = Embedded::iter().map(Cow::into_owned);
         let pairs = index(names).expect("a test checks the file names in the repository's folder");
-        Self { origin: Origin::Embedded, pairs }
+        Self {
+            origin: Origin::Embedded,
+            pairs,
+        }
     }
 
     /// The migrations in a folder. Files whose name is not of the form `NNN_title.up.sql` are ignored, as
     /// golang-migrate does; two files with the same version and direction are an error.
     pub fn directory(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let read_error = |cause: std::io::Error| Error::Read { path: path.to_owned(), cause: cause.to_string() };
+        let read_error = |cause: std::io::Error| Error::Read {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(read_error)? {
             let entry = entry.map_err(read_error)?;
@@ -77,7 +83,10 @@ impl Source {
             }
         }
         names.sort_unstable();
-        Ok(Self { origin: Origin::Directory(path.to_owned()), pairs: index(names)? })
+        Ok(Self {
+            origin: Origin::Directory(path.to_owned()),
+            pairs: index(names)?,
+        })
     }
 
     /// All versions, lowest first.
@@ -90,7 +99,10 @@ impl Source {
         self.pairs
             .range(version.saturating_add(1)..)
             .map(|(version, pair)| {
-                pair.up.as_ref().or(pair.down.as_ref()).map_or_else(|| version.to_string(), |file| file.file_name.clone())
+                pair.up
+                    .as_ref()
+                    .or(pair.down.as_ref())
+                    .map_or_else(|| version.to_string(), |file| file.file_name.clone())
             })
             .collect()
     }
@@ -102,7 +114,10 @@ impl Source {
 
     /// The highest version before the given one.
     pub(super) fn previous(&self, version: i64) -> Option<i64> {
-        self.pairs.range(..version).next_back().map(|(version, _)| *version)
+        self.pairs
+            .range(..version)
+            .next_back()
+            .map(|(version, _)| *version)
     }
 
     /// The file of a version and direction; `None` when only the other direction exists.
@@ -118,8 +133,12 @@ impl Source {
     pub(super) async fn read(&self, file: &File) -> Result<String, Error> {
         let (path, bytes) = match &self.origin {
             Origin::Embedded => {
-                let bytes = Embedded::get(&file.file_name).map(|embedded| embedded.data.into_owned());
-                (PathBuf::from(&file.file_name), bytes.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+                let bytes =
+                    Embedded::get(&file.file_name).map(|embedded| embedded.data.into_owned());
+                (
+                    PathBuf::from(&file.file_name),
+                    bytes.ok_or_else(|| std::io::ErrorKind::NotFound.into()),
+                )
             }
             Origin::Directory(directory) => {
                 let path = directory.join(&file.file_name);
@@ -128,8 +147,10 @@ impl Source {
             }
         };
         let text = bytes.map_err(|error| error.to_string());
-        text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()))
-            .map_err(|cause| Error::Read { path, cause })
+        text.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+        })
+        .map_err(|cause| Error::Read { path, cause })
     }
 }
 
@@ -147,8 +168,12 @@ impl fmt::Display for Source {
 fn index(names: impl IntoIterator<Item = String>) -> Result<BTreeMap<i64, Pair>, Error> {
     let mut pairs: BTreeMap<i64, Pair> = BTreeMap::new();
     for file_name in names {
-        let Some((version, title, direction)) = parse_file_name(&file_name) else { continue };
-        let Ok(version) = i64::try_from(version) else { return Err(Error::VersionTooLarge(file_name)) };
+        let Some((version, title, direction)) = parse_file_name(&file_name) else {
+            continue;
+        };
+        let Ok(version) = i64::try_from(version) else {
+            return Err(Error::VersionTooLarge(file_name));
+        };
         let title = title.to_owned();
         let pair = pairs.entry(version).or_default();
         let slot = match direction {
@@ -167,7 +192,8 @@ fn index(names: impl IntoIterator<Item = String>) -> Result<BTreeMap<i64, Pair>,
 /// `None` when the name is not a migration's, which includes a version above 64 bits.
 fn parse_file_name(name: &str) -> Option<(u64, &str, Direction)> {
     let (digits, rest) = name.split_once('_')?;
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || name.contains('\n') {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || name.contains('\n')
+    {
         return None;
     }
     let version = digits.parse().ok()?;
@@ -184,15 +210,24 @@ mod tests {
     #[test]
     fn file_names_are_read_as_golang_migrate_reads_them() {
         for (name, expected) in [
-            ("001_create_users_table.up.sql", Some((1, "create_users_table", Direction::Up))),
+            (
+                "001_create_users_table.up.sql",
+                Some((1, "create_users_table", Direction::Up)),
+            ),
             ("1_a.down.sql", Some((1, "a", Direction::Down))),
-            ("20261123101500_a.b.up.sql", Some((20_261_123_101_500, "a.b", Direction::Up))),
+            (
+                "20261123101500_a.b.up.sql",
+                Some((20_261_123_101_500, "a.b", Direction::Up)),
+            ),
             ("000_.up.", Some((0, "", Direction::Up))),
             ("2_a.up.down.sql", Some((2, "a.up", Direction::Down))),
             ("2_a.up.b.down.c", Some((2, "a.up.b", Direction::Down))),
             ("2_a.down.up.sql", Some((2, "a.down", Direction::Up))),
             ("2_a_b.up.sql.bak", Some((2, "a_b", Direction::Up))),
-            ("18446744073709551615_a.up.sql", Some((u64::MAX, "a", Direction::Up))),
+            (
+                "18446744073709551615_a.up.sql",
+                Some((u64::MAX, "a", Direction::Up)),
+            ),
             ("18446744073709551616_a.up.sql", None),
             ("a_1.up.sql", None),
             ("1a_1.up.sql", None),
@@ -209,11 +244,23 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_as_numbers() {
-        let names = ["10_c.up.sql", "9_b.up.sql", "0002_a.up.sql", "3_only_down.down.sql", "x.txt"];
+        let names = [
+            "10_c.up.sql",
+            "9_b.up.sql",
+            "0002_a.up.sql",
+            "3_only_down.down.sql",
+            "x.txt",
+        ];
         let pairs = index(names.map(str::to_owned)).unwrap();
-        let source = Source { origin: Origin::Embedded, pairs };
+        let source = Source {
+            origin: Origin::Embedded,
+            pairs,
+        };
         assert_eq!(source.versions().collect::<Vec<_>>(), [2, 3, 9, 10]);
-        assert_eq!(source.pending_after(2), ["3_only_down.down.sql", "9_b.up.sql", "10_c.up.sql"]);
+        assert_eq!(
+            source.pending_after(2),
+            ["3_only_down.down.sql", "9_b.up.sql", "10_c.up.sql"]
+        );
         assert_eq!(source.previous(9), Some(3));
         assert_eq!(source.previous(2), None);
         assert!(source.contains(3) && !source.contains(4));
@@ -223,7 +270,10 @@ mod tests {
     #[test]
     fn a_version_and_direction_exists_once() {
         let duplicate = index(["1_a.up.sql", "01_b.up.sql"].map(str::to_owned)).unwrap_err();
-        assert_eq!(duplicate.to_string(), "duplicate migration file: 01_b.up.sql");
+        assert_eq!(
+            duplicate.to_string(),
+            "duplicate migration file: 01_b.up.sql"
+        );
         assert!(index(["1_a.up.sql", "1_b.down.sql"].map(str::to_owned)).is_ok());
         let large = index(["9223372036854775808_a.up.sql"].map(str::to_owned)).unwrap_err();
         assert!(matches!(large, Error::VersionTooLarge(_)));
@@ -232,16 +282,39 @@ mod tests {
     #[tokio::test]
     async fn the_embedded_files_are_those_of_the_repository() {
         let embedded = Source::embedded();
-        let directory = Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
-        assert_eq!(embedded.versions().collect::<Vec<_>>(), directory.versions().collect::<Vec<_>>());
+        let directory =
+            Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+        assert_eq!(
+            embedded.versions().collect::<Vec<_>>(),
+            directory.versions().collect::<Vec<_>>()
+        );
         for version in embedded.versions() {
             for direction in [Direction::Up, Direction::Down] {
-                let file = embedded.file(version, direction).expect("both directions of every version");
-                assert_eq!(embedded.read(file).await.unwrap(), directory.read(file).await.unwrap());
-                let number: String = file.file_name.chars().take_while(char::is_ascii_digit).collect();
-                assert_eq!(number, format!("{version:03}"), "three digits, without gaps");
+                let file = embedded
+                    .file(version, direction)
+                    .expect("both directions of every version");
+                assert_eq!(
+                    embedded.read(file).await.unwrap(),
+                    directory.read(file).await.unwrap()
+                );
+                let number: String = file
+                    .file_name
+                    .chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect();
+                assert_eq!(
+                    number,
+                    format!("{version:03}"),
+                    "three digits, without gaps"
+                );
             }
         }
-        assert_eq!(embedded.versions().last().and_then(|last| usize::try_from(last).ok()), Some(embedded.pairs.len()));
+        assert_eq!(
+            embedded
+                .versions()
+                .last()
+                .and_then(|last| usize::try_from(last).ok()),
+            Some(embedded.pairs.len())
+        );
     }
 }

@@ -28,7 +28,11 @@ impl Status {
 }
 
 /// Compares a database with a source. Takes no lock and creates nothing.
-pub async fn status(connection: &mut PgConnection, source: &Source, table: &TableName) -> Result<Status, Error> {
+pub async fn status(
+    connection: &mut PgConnection,
+    source: &Source,
+    table: &TableName,
+) -> Result<Status, Error> {
     let found: Option<String> = sqlx::query_scalar(
         "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = coalesce($1, current_schema()) AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')",

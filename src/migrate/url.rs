@@ -79,10 +79,16 @@ impl DatabaseUrl {
     /// `postgres:///db?host=/dir` or `postgres://%2Fdir/db`. Errors never repeat the URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
-            return Err(Error::Url("it must begin with postgres:// or postgresql://".to_owned()));
+        if !["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+        {
+            return Err(Error::Url(
+                "it must begin with postgres:// or postgresql://".to_owned(),
+            ));
         }
-        let mut url = Url::parse(&with_host(text)).map_err(|error| Error::Url(error.to_string()))?;
+        let mut url =
+            Url::parse(&with_host(text)).map_err(|error| Error::Url(error.to_string()))?;
 
         let mut kept = Vec::new();
         let mut settings = Vec::new();
@@ -93,7 +99,9 @@ impl DatabaseUrl {
             if pair.0.starts_with("x-") {
                 custom.push(pair);
             } else if pair.0 == "connect_timeout" {
-                connect_timeout = Some(number(&pair.0, &pair.1)?).filter(|n| *n > 0).map(Duration::from_secs);
+                connect_timeout = Some(number(&pair.0, &pair.1)?)
+                    .filter(|n| *n > 0)
+                    .map(Duration::from_secs);
             } else if KNOWN.contains(&pair.0.as_str()) || pair.0.starts_with("options[") {
                 kept.push(pair);
             } else if !IGNORED.contains(&pair.0.as_str()) {
@@ -103,7 +111,9 @@ impl DatabaseUrl {
 
         url.set_query(None);
         let path = match connect_options(&url)?.get_database() {
-            Some(database) if !url.path().trim_start_matches('/').is_empty() => format!("/{database}"),
+            Some(database) if !url.path().trim_start_matches('/').is_empty() => {
+                format!("/{database}")
+            }
             _ => url.path().to_owned(),
         };
         let named = kept.iter().any(|(key, _)| key == "application_name");
@@ -118,19 +128,37 @@ impl DatabaseUrl {
             options = options.application_name("migrate");
         }
 
-        let custom = |wanted: &str| custom.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-        let quoted = flag("x-migrations-table-quoted", custom("x-migrations-table-quoted"))?;
+        let custom = |wanted: &str| {
+            custom
+                .iter()
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| value.as_str())
+        };
+        let quoted = flag(
+            "x-migrations-table-quoted",
+            custom("x-migrations-table-quoted"),
+        )?;
         let table = match custom("x-migrations-table").filter(|name| !name.is_empty()) {
             Some(name) if quoted => Some(quoted_table(name)?),
             Some(name) => Some(name.into()),
             None => None,
         };
-        let statement_timeout = match custom("x-statement-timeout").filter(|value| !value.is_empty()) {
-            Some(value) => Some(number("x-statement-timeout", value)?).filter(|ms| *ms > 0).map(Duration::from_millis),
-            None => None,
-        };
+        let statement_timeout =
+            match custom("x-statement-timeout").filter(|value| !value.is_empty()) {
+                Some(value) => Some(number("x-statement-timeout", value)?)
+                    .filter(|ms| *ms > 0)
+                    .map(Duration::from_millis),
+                None => None,
+            };
         let multi_statement = flag("x-multi-statement", custom("x-multi-statement"))?;
-        Ok(Self { options, path, table, statement_timeout, multi_statement, connect_timeout })
+        Ok(Self {
+            options,
+            path,
+            table,
+            statement_timeout,
+            multi_statement,
+            connect_timeout,
+        })
     }
 
     /// The options to connect with.
@@ -146,13 +174,18 @@ impl DatabaseUrl {
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseUrl").field("path", &self.path).field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("DatabaseUrl")
+            .field("path", &self.path)
+            .field("table", &self.table)
+            .finish_non_exhaustive()
     }
 }
 
 /// The version table for a URL: the one the URL asks for, else the configured one.
 pub fn table_name(url: &str, configured: &str) -> Result<TableName, Error> {
-    Ok(DatabaseUrl::parse(url)?.table.unwrap_or_else(|| configured.into()))
+    Ok(DatabaseUrl::parse(url)?
+        .table
+        .unwrap_or_else(|| configured.into()))
 }
 
 fn connect_options(url: &Url) -> Result<PgConnectOptions, Error> {
@@ -166,7 +199,9 @@ fn connect_options(url: &Url) -> Result<PgConnectOptions, Error> {
 /// but not for a general URL parser. The `host` parameter still decides when there is one.
 fn with_host(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    let end = text[start..]
+        .find(['/', '?', '#'])
+        .map_or(text.len(), |at| start + at);
     let authority = &text[start..end];
     match authority.rfind('@') {
         Some(at) if authority[at + 1..].is_empty() || authority[at + 1..].starts_with(':') => {
@@ -178,7 +213,9 @@ fn with_host(text: &str) -> String {
 }
 
 fn number(key: &str, value: &str) -> Result<u64, Error> {
-    value.parse().map_err(|_| Error::Url(format!("{key} must be a whole number, not {value:?}")))
+    value
+        .parse()
+        .map_err(|_| Error::Url(format!("{key} must be a whole number, not {value:?}")))
 }
 
 /// A boolean in the spellings of Go's `strconv.ParseBool`.
@@ -186,20 +223,30 @@ fn flag(key: &str, value: Option<&str>) -> Result<bool, Error> {
     match value.unwrap_or_default() {
         "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        other => Err(Error::Url(format!("{key} must be true or false, not {other:?}"))),
+        other => Err(Error::Url(format!(
+            "{key} must be true or false, not {other:?}"
+        ))),
     }
 }
 
 /// `"table"` or `"schema"."table"`.
 fn quoted_table(text: &str) -> Result<TableName, Error> {
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let parts: Vec<_> = inner.map(|inner| inner.split("\".\"").collect()).unwrap_or_default();
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let parts: Vec<_> = inner
+        .map(|inner| inner.split("\".\"").collect())
+        .unwrap_or_default();
     match parts[..] {
         [name] if !name.is_empty() => Ok(name.into()),
-        [schema, name] if !schema.is_empty() && !name.is_empty() => {
-            Ok(TableName { schema: Some(schema.to_owned()), name: name.to_owned() })
-        }
-        _ => Err(Error::Url("x-migrations-table must be \"table\" or \"schema\".\"table\" when it is quoted".to_owned())),
+        [schema, name] if !schema.is_empty() && !name.is_empty() => Ok(TableName {
+            schema: Some(schema.to_owned()),
+            name: name.to_owned(),
+        }),
+        _ => Err(Error::Url(
+            "x-migrations-table must be \"table\" or \"schema\".\"table\" when it is quoted"
+                .to_owned(),
+        )),
     }
 }
 
@@ -222,10 +269,20 @@ mod tests {
         assert_eq!(url.connect_timeout, Some(Duration::from_secs(7)));
         assert!(url.multi_statement);
         let options = &url.options;
-        assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("h", 5433, "u"));
+        assert_eq!(
+            (
+                options.get_host(),
+                options.get_port(),
+                options.get_username()
+            ),
+            ("h", 5433, "u")
+        );
         assert_eq!(options.get_database(), Some("catalog"));
         assert_eq!(options.get_application_name(), Some("me"));
-        assert!(matches!(options.get_ssl_mode(), sqlx::postgres::PgSslMode::Disable));
+        assert!(matches!(
+            options.get_ssl_mode(),
+            sqlx::postgres::PgSslMode::Disable
+        ));
         assert!(!options.to_url_lossy().as_str().contains("x-"));
     }
 
@@ -233,7 +290,10 @@ mod tests {
     fn parameters_of_the_server_become_settings() {
         let url = parse("postgres://h/db?search_path=app,public&timezone=UTC&gssencmode=disable");
         let options = url.options.get_options().unwrap();
-        assert!(options.contains("-c search_path=app,public") && options.contains("-c timezone=UTC"), "{options}");
+        assert!(
+            options.contains("-c search_path=app,public") && options.contains("-c timezone=UTC"),
+            "{options}"
+        );
         assert!(!options.contains("gssencmode"), "{options}");
     }
 
@@ -262,21 +322,33 @@ mod tests {
             "postgres://%2Frun%2Fpostgresql:5433/db",
         ] {
             let url = parse(text);
-            let socket = url.options.get_socket().map(|path| path.to_string_lossy().into_owned());
+            let socket = url
+                .options
+                .get_socket()
+                .map(|path| path.to_string_lossy().into_owned());
             assert_eq!(socket.as_deref(), Some("/run/postgresql"), "{text}");
-            assert_eq!((url.options.get_port(), url.options.get_database()), (5433, Some("db")), "{text}");
+            assert_eq!(
+                (url.options.get_port(), url.options.get_database()),
+                (5433, Some("db")),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn quoted_tables_may_name_a_schema() {
         assert_eq!(quoted_table("\"t\"").unwrap(), "t".into());
-        let expected = TableName { schema: Some("s".to_owned()), name: "t.u".to_owned() };
+        let expected = TableName {
+            schema: Some("s".to_owned()),
+            name: "t.u".to_owned(),
+        };
         assert_eq!(quoted_table("\"s\".\"t.u\"").unwrap(), expected);
         for text in ["t", "\"t", "\"\"", "\"a\".\"b\".\"c\""] {
             assert!(quoted_table(text).is_err(), "{text}");
         }
-        let url = parse("postgres://h/db?x-migrations-table=%22s%22.%22t%22&x-migrations-table-quoted=true");
+        let url = parse(
+            "postgres://h/db?x-migrations-table=%22s%22.%22t%22&x-migrations-table-quoted=true",
+        );
         assert_eq!(url.table.unwrap().schema.as_deref(), Some("s"));
     }
 

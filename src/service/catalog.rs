@@ -29,7 +29,11 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Response<pb::ListProductsResponse>, Status> {
         let query = convert::list_query(request.get_ref()).map_err(|error| status(&error))?;
-        let page = self.catalog.list(&query).await.map_err(|error| status(&error))?;
+        let page = self
+            .catalog
+            .list(&query)
+            .await
+            .map_err(|error| status(&error))?;
         Ok(Response::new(convert::page(&query, page)))
     }
 
@@ -38,8 +42,14 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         request: Request<pb::GetProductRequest>,
     ) -> Result<Response<pb::GetProductResponse>, Status> {
         let key = convert::product_key(request.get_ref()).map_err(|error| status(&error))?;
-        let product = self.catalog.get(&key).await.map_err(|error| status(&error))?;
-        Ok(Response::new(pb::GetProductResponse { product: Some(convert::product(product)) }))
+        let product = self
+            .catalog
+            .get(&key)
+            .await
+            .map_err(|error| status(&error))?;
+        Ok(Response::new(pb::GetProductResponse {
+            product: Some(convert::product(product)),
+        }))
     }
 
     async fn create_product(
@@ -47,8 +57,14 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         request: Request<pb::CreateProductRequest>,
     ) -> Result<Response<pb::CreateProductResponse>, Status> {
         let new = convert::new_product(request.into_inner()).map_err(|error| status(&error))?;
-        let product = self.catalog.create(new).await.map_err(|error| status(&error))?;
-        Ok(Response::new(pb::CreateProductResponse { product: Some(convert::product(product)) }))
+        let product = self
+            .catalog
+            .create(new)
+            .await
+            .map_err(|error| status(&error))?;
+        Ok(Response::new(pb::CreateProductResponse {
+            product: Some(convert::product(product)),
+        }))
     }
 
     async fn update_product(
@@ -56,8 +72,14 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         request: Request<pb::UpdateProductRequest>,
     ) -> Result<Response<pb::UpdateProductResponse>, Status> {
         let (id, patch) = convert::patch(request.into_inner()).map_err(|error| status(&error))?;
-        let product = self.catalog.update(id, patch).await.map_err(|error| status(&error))?;
-        Ok(Response::new(pb::UpdateProductResponse { product: Some(convert::product(product)) }))
+        let product = self
+            .catalog
+            .update(id, patch)
+            .await
+            .map_err(|error| status(&error))?;
+        Ok(Response::new(pb::UpdateProductResponse {
+            product: Some(convert::product(product)),
+        }))
     }
 
     async fn delete_product(
@@ -65,7 +87,10 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         request: Request<pb::DeleteProductRequest>,
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
         let id = convert::product_id(&request.get_ref().id).map_err(|error| status(&error))?;
-        self.catalog.delete(id).await.map_err(|error| status(&error))?;
+        self.catalog
+            .delete(id)
+            .await
+            .map_err(|error| status(&error))?;
         Ok(Response::new(pb::DeleteProductResponse {}))
     }
 }

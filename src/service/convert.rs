@@ -9,7 +9,9 @@ use crate::domain::error::{Error, FieldViolation, Result};
 use crate::domain::id::ProductId;
 use crate::domain::ports::{ListQuery, Page};
 use crate::domain::product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
-use crate::domain::value::{Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse};
+use crate::domain::value::{
+    Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
+};
 use crate::pb::catalog::v1 as pb;
 
 /// Parses fields and keeps all that is wrong with them.
@@ -20,14 +22,24 @@ struct Parser {
 
 impl Parser {
     const fn new(prefix: &'static str) -> Self {
-        Self { prefix, violations: Vec::new() }
+        Self {
+            prefix,
+            violations: Vec::new(),
+        }
     }
 
     /// Takes what was parsed, or notes what is wrong with the field.
-    fn take<T, M: Into<String>>(&mut self, field: &str, parsed: std::result::Result<T, M>) -> Option<T> {
+    fn take<T, M: Into<String>>(
+        &mut self,
+        field: &str,
+        parsed: std::result::Result<T, M>,
+    ) -> Option<T> {
         parsed
             .map_err(|message| {
-                self.violations.push(FieldViolation::new(format!("{}{field}", self.prefix), message));
+                self.violations.push(FieldViolation::new(
+                    format!("{}{field}", self.prefix),
+                    message,
+                ));
             })
             .ok()
     }
@@ -46,14 +58,19 @@ impl Parser {
         let money = money?;
         let amount = self.take("price.amount", Amount::parse(&money.amount));
         let currency = self.take("price.currency", Currency::parse(money.currency));
-        Some(Money { amount: amount?, currency: currency? })
+        Some(Money {
+            amount: amount?,
+            currency: currency?,
+        })
     }
 
     fn attributes(&mut self, attributes: Option<prost_types::Struct>) -> Option<Attributes> {
-        let parsed = attributes.map(|object| json_object(object).map_or_else(
-            || Err("Must not hold numbers that are not finite".to_owned()),
-            Attributes::parse,
-        ))?;
+        let parsed = attributes.map(|object| {
+            json_object(object).map_or_else(
+                || Err("Must not hold numbers that are not finite".to_owned()),
+                Attributes::parse,
+            )
+        })?;
         self.take("attributes", parsed)
     }
 
@@ -66,20 +83,28 @@ impl Parser {
 }
 
 pub(super) fn list_query(request: &pb::ListProductsRequest) -> Result<ListQuery> {
-    ListQuery::parse(request.page, request.limit, request.category.as_deref(), request.warehouse.as_deref())
+    ListQuery::parse(
+        request.page,
+        request.limit,
+        request.category.as_deref(),
+        request.warehouse.as_deref(),
+    )
 }
 
 pub(super) fn product_id(text: &str) -> Result<ProductId> {
-    text.parse().map_err(|error: crate::domain::id::InvalidProductId| Error::invalid("id", error.to_string()))
+    text.parse()
+        .map_err(|error: crate::domain::id::InvalidProductId| {
+            Error::invalid("id", error.to_string())
+        })
 }
 
 pub(super) fn product_key(request: &pb::GetProductRequest) -> Result<ProductKey> {
     use pb::get_product_request::Key;
     match &request.key {
         Some(Key::Id(id)) => Ok(ProductKey::Id(product_id(id)?)),
-        Some(Key::Sku(sku)) => {
-            Sku::parse(sku.as_str()).map(ProductKey::Sku).map_err(|message| Error::invalid("sku", message))
-        }
+        Some(Key::Sku(sku)) => Sku::parse(sku.as_str())
+            .map(ProductKey::Sku)
+            .map_err(|message| Error::invalid("sku", message)),
         None => Err(Error::invalid("key", "One of id, sku is required")),
     }
 }
@@ -117,18 +142,32 @@ pub(super) fn patch(request: pb::UpdateProductRequest) -> Result<(ProductId, Pro
     let names = |field: &str, set: bool| match &mask {
         None => set,
         // A price changes as a whole: an amount without its currency means nothing.
-        Some(mask) => mask.paths.iter().any(|path| path == "*" || path.split('.').next() == Some(field)),
+        Some(mask) => mask
+            .paths
+            .iter()
+            .any(|path| path == "*" || path.split('.').next() == Some(field)),
     };
-    let id = parser.take("id", product.id.parse::<ProductId>().map_err(|error| error.to_string()));
+    let id = parser.take(
+        "id",
+        product
+            .id
+            .parse::<ProductId>()
+            .map_err(|error| error.to_string()),
+    );
     let mut patch = ProductPatch::default();
     if names("name", !product.name.is_empty()) {
         patch.name = parser.take("name", ProductName::parse(product.name.as_str()));
     }
     if names("description", product.description.is_some()) {
-        patch.description = Some(parser.take_opt("description", product.description.clone(), Description::parse));
+        patch.description = Some(parser.take_opt(
+            "description",
+            product.description.clone(),
+            Description::parse,
+        ));
     }
     if names("category", product.category.is_some()) {
-        patch.category = Some(parser.take_opt("category", product.category.clone(), Category::parse));
+        patch.category =
+            Some(parser.take_opt("category", product.category.clone(), Category::parse));
     }
     if names("brand", product.brand.is_some()) {
         patch.brand = Some(parser.take_opt("brand", product.brand.clone(), Brand::parse));
@@ -140,7 +179,8 @@ pub(super) fn patch(request: pb::UpdateProductRequest) -> Result<(ProductId, Pro
         patch.price = Some(parser.money(product.price.clone()));
     }
     if names("warehouse", product.warehouse.is_some()) {
-        patch.warehouse = Some(parser.take_opt("warehouse", product.warehouse.clone(), Warehouse::parse));
+        patch.warehouse =
+            Some(parser.take_opt("warehouse", product.warehouse.clone(), Warehouse::parse));
     }
     if names("status", product.status() != pb::ProductStatus::Unspecified) {
         patch.status = Some(status(product.status()));
@@ -191,7 +231,9 @@ pub(super) fn product(product: Product) -> pb::Product {
         description: product.description.map(Description::into_string),
         category: product.category.map(Category::into_string),
         brand: product.brand.map(Brand::into_string),
-        attributes: product.attributes.map(|attributes| proto_object(attributes.into_map())),
+        attributes: product
+            .attributes
+            .map(|attributes| proto_object(attributes.into_map())),
         price: product.price.map(money),
         warehouse: product.warehouse.map(Warehouse::into_string),
         status: match product.status {
@@ -207,7 +249,10 @@ pub(super) fn product(product: Product) -> pb::Product {
 }
 
 fn money(money: Money) -> pb::Money {
-    pb::Money { amount: money.amount.to_string(), currency: money.currency.into_string() }
+    pb::Money {
+        amount: money.amount.to_string(),
+        currency: money.currency.into_string(),
+    }
 }
 
 fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
@@ -219,7 +264,11 @@ fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
 
 /// An object as JSON; none when it holds a number JSON has no form for.
 fn json_object(object: prost_types::Struct) -> Option<Map<String, Value>> {
-    object.fields.into_iter().map(|(name, value)| Some((name, json(value)?))).collect()
+    object
+        .fields
+        .into_iter()
+        .map(|(name, value)| Some((name, json(value)?)))
+        .collect()
 }
 
 fn json(value: prost_types::Value) -> Option<Value> {
@@ -229,12 +278,19 @@ fn json(value: prost_types::Value) -> Option<Value> {
         Some(Kind::NumberValue(number)) => Value::Number(Number::from_f64(number)?),
         Some(Kind::StringValue(text)) => Value::String(text),
         Some(Kind::StructValue(object)) => Value::Object(json_object(object)?),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(json).collect::<Option<_>>()?),
+        Some(Kind::ListValue(list)) => {
+            Value::Array(list.values.into_iter().map(json).collect::<Option<_>>()?)
+        }
     })
 }
 
 fn proto_object(object: Map<String, Value>) -> prost_types::Struct {
-    prost_types::Struct { fields: object.into_iter().map(|(name, value)| (name, proto(value))).collect() }
+    prost_types::Struct {
+        fields: object
+            .into_iter()
+            .map(|(name, value)| (name, proto(value)))
+            .collect(),
+    }
 }
 
 fn proto(value: Value) -> prost_types::Value {
@@ -244,9 +300,9 @@ fn proto(value: Value) -> prost_types::Value {
         // Without serde_json's arbitrary precision every number is within a double's range.
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Value::String(text) => Kind::StringValue(text),
-        Value::Array(values) => {
-            Kind::ListValue(prost_types::ListValue { values: values.into_iter().map(proto).collect() })
-        }
+        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
+            values: values.into_iter().map(proto).collect(),
+        }),
         Value::Object(object) => Kind::StructValue(proto_object(object)),
     };
     prost_types::Value { kind: Some(kind) }
@@ -261,12 +317,19 @@ mod tests {
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
         });
         let id = "prod_01hm6xkqz0e8s8a3kq5w2v9t4c".to_owned();
-        patch(pb::UpdateProductRequest { product: Some(pb::Product { id, ..product }), update_mask })
+        patch(pb::UpdateProductRequest {
+            product: Some(pb::Product { id, ..product }),
+            update_mask,
+        })
     }
 
     #[test]
     fn a_mask_says_what_changes() {
-        let product = pb::Product { name: "New".into(), brand: Some("Brand".into()), ..Default::default() };
+        let product = pb::Product {
+            name: "New".into(),
+            brand: Some("Brand".into()),
+            ..Default::default()
+        };
         let (_, patch) = update(product.clone(), Some(&["name", "category"])).expect("a patch");
         assert!(patch.name.is_some());
         assert_eq!(patch.category, Some(None), "named and not set: cleared");
@@ -277,24 +340,41 @@ mod tests {
 
     #[test]
     fn a_price_changes_as_a_whole() {
-        let price = Some(pb::Money { amount: "5".into(), currency: String::new() });
-        let error = update(pb::Product { price, ..Default::default() }, Some(&["price.amount"])).expect_err("half a price");
-        let Error::InvalidParameters(violations) = error else { panic!("{error:?}") };
+        let price = Some(pb::Money {
+            amount: "5".into(),
+            currency: String::new(),
+        });
+        let error = update(
+            pb::Product {
+                price,
+                ..Default::default()
+            },
+            Some(&["price.amount"]),
+        )
+        .expect_err("half a price");
+        let Error::InvalidParameters(violations) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(violations[0].field, "product.price.currency");
     }
 
     #[test]
     fn a_required_field_can_not_be_cleared() {
         let error = update(pb::Product::default(), Some(&["name"])).expect_err("no name");
-        assert!(matches!(error, Error::InvalidParameters(violations) if violations[0].field == "product.name"));
+        assert!(
+            matches!(error, Error::InvalidParameters(violations) if violations[0].field == "product.name")
+        );
     }
 
     #[test]
     fn attributes_come_back_as_they_went() {
         let text = r#"{"a":null,"b":[1,2.5,{"c":true}],"d":"x"}"#;
-        let Value::Object(object) = serde_json::from_str(text).expect("JSON") else { panic!() };
+        let Value::Object(object) = serde_json::from_str(text).expect("JSON") else {
+            panic!()
+        };
         let proto = proto_object(object.clone());
-        let attributes = Attributes::parse(json_object(proto).expect("finite")).expect("attributes");
+        let attributes =
+            Attributes::parse(json_object(proto).expect("finite")).expect("attributes");
         assert_eq!(attributes.as_map(), &object);
     }
 }

@@ -1,6 +1,5 @@
 //! Domain errors as gRPC statuses; REST makes its answers of the same.
 
-
 use tonic::{Code, Status};
 use transcode::Violation;
 use transcode::status::{invalid, status as named};
@@ -40,9 +39,17 @@ pub fn unavailable() -> Status {
     use tonic_types::{ErrorDetails, StatusExt as _};
     let mut details = ErrorDetails::new();
     details
-        .set_error_info(REASONS.name(Code::Unavailable), REASONS.domain, std::collections::HashMap::new())
+        .set_error_info(
+            REASONS.name(Code::Unavailable),
+            REASONS.domain,
+            std::collections::HashMap::new(),
+        )
         .set_retry_info(Some(std::time::Duration::from_secs(1)));
-    Status::with_error_details(Code::Unavailable, "Service temporarily unavailable", details)
+    Status::with_error_details(
+        Code::Unavailable,
+        "Service temporarily unavailable",
+        details,
+    )
 }
 
 /// An error with its causes, for the log.

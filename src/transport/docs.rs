@@ -18,15 +18,34 @@ const INDEX: &str = include_str!("docs/index.html");
 const SCRIPT: &str = include_str!("docs/page.js");
 
 pub(super) fn router() -> Router {
-    let assets = ApiDefinition { uri_prefix: ASSETS, api_definition: OpenApiSource::Uri("/openapi.json"), title: None::<&str> };
+    let assets = ApiDefinition {
+        uri_prefix: ASSETS,
+        api_definition: OpenApiSource::Uri("/openapi.json"),
+        title: None::<&str>,
+    };
     Router::new()
-        .route("/openapi.json", get(|| async { text("application/json", OPENAPI_JSON) }))
-        .route("/openapi.yaml", get(|| async { text("application/yaml", OPENAPI_YAML) }))
-        .route(PAGE, get(|| async { text("text/html; charset=utf-8", INDEX) }))
-        .route("/docs/catalog/page.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+        .route(
+            "/openapi.json",
+            get(|| async { text("application/json", OPENAPI_JSON) }),
+        )
+        .route(
+            "/openapi.yaml",
+            get(|| async { text("application/yaml", OPENAPI_YAML) }),
+        )
+        .route(
+            PAGE,
+            get(|| async { text("text/html; charset=utf-8", INDEX) }),
+        )
+        .route(
+            "/docs/catalog/page.js",
+            get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }),
+        )
         .merge(swagger_ui_dist::generate_routes(assets))
 }
 
 fn text(content_type: &'static str, body: &'static str) -> impl IntoResponse {
-    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], body)
+    (
+        [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")],
+        body,
+    )
 }

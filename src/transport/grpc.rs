@@ -29,7 +29,8 @@ impl<C: CatalogService, H: Health> GrpcServices<C, H> {
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let catalog = CatalogServiceServer::from_arc(self.catalog).max_decoding_message_size(self.max_message_bytes);
+        let catalog = CatalogServiceServer::from_arc(self.catalog)
+            .max_decoding_message_size(self.max_message_bytes);
         Ok(Routes::new(catalog)
             .add_service(self.health)
             .add_service(reflection().build_v1()?)

@@ -32,7 +32,12 @@ pub struct HttpApi {
 
 /// The router of the HTTP port.
 pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router {
-    let HttpApi { transcoder, grpc, probes, allowed_origins } = api;
+    let HttpApi {
+        transcoder,
+        grpc,
+        probes,
+        allowed_origins,
+    } = api;
     let pages = transcoder.clone();
     let cors = cors::layer(&allowed_origins);
     let calls = any(move |request: Request| dispatch(request, transcoder.clone(), grpc.clone()));
@@ -51,7 +56,8 @@ pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router 
 
 /// The router of the gRPC port.
 pub fn grpc_router<E: Environment>(grpc: Routes, environment: Arc<E>) -> Router {
-    grpc.into_axum_router().layer(from_fn_with_state(environment, observe::<E>))
+    grpc.into_axum_router()
+        .layer(from_fn_with_state(environment, observe::<E>))
 }
 
 async fn dispatch(request: Request, transcoder: Transcoder, grpc: Routes) -> Response {
@@ -60,7 +66,9 @@ async fn dispatch(request: Request, transcoder: Transcoder, grpc: Routes) -> Res
         Protocol::Grpc => infallible(grpc.into_axum_router().oneshot(request).await),
         Protocol::GrpcWeb => {
             let web = GrpcWebLayer::new().layer(grpc.prepare());
-            infallible(web.oneshot(request.map(tonic::body::Body::new)).await).map(Body::new).into_response()
+            infallible(web.oneshot(request.map(tonic::body::Body::new)).await)
+                .map(Body::new)
+                .into_response()
         }
     }
 }

@@ -32,17 +32,31 @@ pub struct AccessPolicy<E> {
 }
 
 impl<E: Environment> AccessPolicy<E> {
-    fn authorize(&self, spec: &MethodSpec, metadata: &MetadataMap) -> Result<Option<Principal>, Status> {
+    fn authorize(
+        &self,
+        spec: &MethodSpec,
+        metadata: &MetadataMap,
+    ) -> Result<Option<Principal>, Status> {
         if spec.public {
             return Ok(None);
         }
-        let header = metadata.get("authorization").map(|value| value.to_str().unwrap_or_default());
-        let principal = self.verifier.verify(header, self.environment.now()).map_err(|error| {
-            tracing::info!(rpc = spec.path, %error, "unauthenticated");
-            status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
-        })?;
+        let header = metadata
+            .get("authorization")
+            .map(|value| value.to_str().unwrap_or_default());
+        let principal = self
+            .verifier
+            .verify(header, self.environment.now())
+            .map_err(|error| {
+                tracing::info!(rpc = spec.path, %error, "unauthenticated");
+                status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
+            })?;
         if let Some(missing) = spec.scopes.iter().find(|scope| !principal.has_scope(scope)) {
-            tracing::info!(rpc = spec.path, user = principal.subject, scope = missing, "forbidden");
+            tracing::info!(
+                rpc = spec.path,
+                user = principal.subject,
+                scope = missing,
+                "forbidden"
+            );
             let message = format!("Insufficient permissions: the scope {missing} is required");
             return Err(status(spec.reasons, Code::PermissionDenied, message));
         }
@@ -54,7 +68,10 @@ impl<E: Environment> AccessPolicy<E> {
             Some(Protocol::Rest) => self.http_timeout,
             _ => self.grpc_timeout,
         };
-        let asked = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+        let asked = metadata
+            .get("grpc-timeout")
+            .and_then(|value| value.to_str().ok())
+            .and_then(grpc_timeout);
         asked.map_or(limit, |asked| asked.min(limit))
     }
 }
@@ -92,9 +109,17 @@ impl<E: Environment> Policy for AccessPolicy<E> {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
                 tracing::error!(rpc = spec.path, "a handler panicked");
-                Err(status(spec.reasons, Code::Internal, "An unexpected error occurred"))
+                Err(status(
+                    spec.reasons,
+                    Code::Internal,
+                    "An unexpected error occurred",
+                ))
             }
-            Err(_) => Err(status(spec.reasons, Code::DeadlineExceeded, "The request took too long")),
+            Err(_) => Err(status(
+                spec.reasons,
+                Code::DeadlineExceeded,
+                "The request took too long",
+            )),
         }
     }
 }
@@ -124,7 +149,10 @@ mod tests {
     #[test]
     fn deadlines_of_callers() {
         assert_eq!(grpc_timeout("100m"), Some(Duration::from_millis(100)));
-        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(
+            grpc_timeout("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3600))
+        );
         for text in ["", "m", "1", "-1S", "123456789S", "1s", "1€"] {
             assert_eq!(grpc_timeout(text), None, "{text}");
         }

@@ -33,7 +33,10 @@ pub struct Probes {
 
 /// The routes of the probes.
 pub(super) fn router(probes: Arc<Probes>) -> Router {
-    Router::new().route("/health", get(health)).route("/ready", get(ready)).with_state(probes)
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .with_state(probes)
 }
 
 /// How the service and what it depends on are. It answers 200 as long as the process works: a database that is away is
@@ -41,8 +44,16 @@ pub(super) fn router(probes: Arc<Probes>) -> Router {
 async fn health(State(probes): State<Arc<Probes>>) -> Response {
     let database = probes.database().await;
     let health = Health {
-        status: if database.status == HEALTHY { HEALTHY } else { "degraded" },
-        service: Service { name: NAME, version: VERSION, uptime: uptime(probes.started.elapsed()) },
+        status: if database.status == HEALTHY {
+            HEALTHY
+        } else {
+            "degraded"
+        },
+        service: Service {
+            name: NAME,
+            version: VERSION,
+            uptime: uptime(probes.started.elapsed()),
+        },
         checks: Checks { database },
         timestamp: now(),
     };
@@ -93,10 +104,20 @@ struct Ready {
 async fn ready(State(probes): State<Arc<Probes>>) -> Response {
     let state = probes.readiness.state();
     let ready = state == lifecycle::State::Ready;
-    let (code, status) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let (code, status) = if ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    };
     let reason = (!ready).then(|| state.describe());
-    json_answer(code, &Ready { status, reason, timestamp: now() })
+    json_answer(
+        code,
+        &Ready {
+            status,
+            reason,
+            timestamp: now(),
+        },
+    )
 }
 
 impl Probes {
@@ -109,7 +130,11 @@ impl Probes {
         Database {
             status: if answered { HEALTHY } else { "unhealthy" },
             latency: answered.then(|| format!("{}ms", begun.elapsed().as_millis())),
-            connections: format!("{}/{}", size.saturating_sub(self.pool.num_idle()), self.max_connections),
+            connections: format!(
+                "{}/{}",
+                size.saturating_sub(self.pool.num_idle()),
+                self.max_connections
+            ),
         }
     }
 }
@@ -121,7 +146,9 @@ fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
 fn now() -> String {
     let now = SystemEnvironment.now();
     let whole = now.replace_nanosecond(0).unwrap_or(now);
-    whole.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+    whole
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
 }
 
 /// A time such as `2h30m15s`.
@@ -141,7 +168,12 @@ mod tests {
 
     #[test]
     fn uptimes() {
-        for (seconds, text) in [(0, "0s"), (75, "1m15s"), (9015, "2h30m15s"), (90_000, "25h0m0s")] {
+        for (seconds, text) in [
+            (0, "0s"),
+            (75, "1m15s"),
+            (9015, "2h30m15s"),
+            (90_000, "25h0m0s"),
+        ] {
             assert_eq!(uptime(Duration::from_secs(seconds)), text);
         }
     }

@@ -65,7 +65,10 @@ pub(super) async fn observe<E: Environment>(
         response.headers_mut().insert(X_REQUEST_ID, answer_id);
     }
     // The status of a gRPC call that failed at once is in the headers; a later one only the caller sees.
-    let grpc_status = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
+    let grpc_status = response
+        .headers()
+        .get("grpc-status")
+        .and_then(|value| value.to_str().ok());
     let status = response.status().as_u16();
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let _entered = span.enter();
@@ -75,11 +78,18 @@ pub(super) async fn observe<E: Environment>(
 
 /// The caller's id for the request where it is sane, or a new one.
 fn request_id(headers: &HeaderMap, environment: &impl Environment) -> String {
-    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {
-        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
     };
-    given.filter(sane).map_or_else(|| id::encode("req", environment.new_uuid()), str::to_owned)
+    given
+        .filter(sane)
+        .map_or_else(|| id::encode("req", environment.new_uuid()), str::to_owned)
 }
 
 /// The trace id of a W3C `traceparent`.
@@ -87,8 +97,12 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
     let (version, trace) = (parts.next()?, parts.next()?);
-    let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let sane = version.len() == 2 && hex(version) && version != "ff" && trace.len() == 32 && hex(trace);
+    let hex = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let sane =
+        version.len() == 2 && hex(version) && version != "ff" && trace.len() == 32 && hex(trace);
     (sane && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
 }
 
@@ -118,8 +132,16 @@ mod tests {
             trace_id(&headers)
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
-        for value in ["", "00-4bf9-00f0-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-0-0"] {
+        assert_eq!(
+            trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
+            Some(id)
+        );
+        for value in [
+            "",
+            "00-4bf9-00f0-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-0-0",
+        ] {
             assert_eq!(trace(value), None, "{value}");
         }
     }

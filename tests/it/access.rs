@@ -19,11 +19,20 @@ fn bad_tokens(service: &Service) -> Vec<(&'static str, String)> {
     vec![
         ("none", String::new()),
         ("no token", "nonsense".to_owned()),
-        ("another signature", format!("{head}.{flipped}{}", &signature[1..])),
+        (
+            "another signature",
+            format!("{head}.{flipped}{}", &signature[1..]),
+        ),
         ("no signature", format!("{head}.")),
         ("other claims", format!("{header}.e30.{signature}")),
-        ("another issuer", service.token_with("catalog:read catalog:write", &[("JWT_ISSUER", "another")])),
-        ("another audience", service.token_with("catalog:read catalog:write", &[("JWT_AUDIENCE", "another")])),
+        (
+            "another issuer",
+            service.token_with("catalog:read catalog:write", &[("JWT_ISSUER", "another")]),
+        ),
+        (
+            "another audience",
+            service.token_with("catalog:read catalog:write", &[("JWT_AUDIENCE", "another")]),
+        ),
     ]
 }
 
@@ -39,9 +48,18 @@ fn operations() -> Vec<(Method, String, Vec<String>)> {
                 let example = parameter["schema"]["examples"][0].as_str().unwrap_or("x");
                 path = path.replace(&format!("{{{name}}}"), example);
             }
-            let scopes = operation["security"][0]["bearerAuth"].as_array().expect("scopes");
-            let scopes = scopes.iter().map(|scope| scope.as_str().expect("a scope").to_owned()).collect();
-            operations.push((method.to_uppercase().parse().expect("a method"), path, scopes));
+            let scopes = operation["security"][0]["bearerAuth"]
+                .as_array()
+                .expect("scopes");
+            let scopes = scopes
+                .iter()
+                .map(|scope| scope.as_str().expect("a scope").to_owned())
+                .collect();
+            operations.push((
+                method.to_uppercase().parse().expect("a method"),
+                path,
+                scopes,
+            ));
         }
     }
     operations
@@ -52,20 +70,48 @@ async fn nobody_gets_in_without_a_right_token() {
     let service = Service::start().await;
     for (what, token) in bad_tokens(&service) {
         for method in METHODS {
-            let status = call(&service.grpc, method.path, &token, Vec::new()).await.expect_err("refused");
-            assert_eq!(status.code(), Code::Unauthenticated, "{} with {what}", method.path);
+            let status = call(&service.grpc, method.path, &token, Vec::new())
+                .await
+                .expect_err("refused");
+            assert_eq!(
+                status.code(),
+                Code::Unauthenticated,
+                "{} with {what}",
+                method.path
+            );
             assert_eq!(status.message(), "Invalid or expired token");
-            let one_port = call(&service.http, method.path, &token, Vec::new()).await.expect_err("refused");
-            assert_eq!(one_port.code(), Code::Unauthenticated, "{} with {what} on the HTTP port", method.path);
+            let one_port = call(&service.http, method.path, &token, Vec::new())
+                .await
+                .expect_err("refused");
+            assert_eq!(
+                one_port.code(),
+                Code::Unauthenticated,
+                "{} with {what} on the HTTP port",
+                method.path
+            );
             let web = call_web(&service, method.path, &token, &[]).await;
-            assert_eq!(web, Err(Code::Unauthenticated), "{} with {what} by gRPC-Web", method.path);
+            assert_eq!(
+                web,
+                Err(Code::Unauthenticated),
+                "{} with {what} by gRPC-Web",
+                method.path
+            );
         }
         for (method, path, _) in operations() {
             // Before anything is read: not even the wrong content type is told to a stranger.
-            let response = service.send(authorized(method.clone(), &path, &token), "not JSON").await;
-            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path} with {what}");
+            let response = service
+                .send(authorized(method.clone(), &path, &token), "not JSON")
+                .await;
+            assert_eq!(
+                response.status(),
+                StatusCode::UNAUTHORIZED,
+                "{method} {path} with {what}"
+            );
             assert_eq!(response.body()["error"]["code"], "UNAUTHORIZED");
-            assert_eq!(response.body()["error"]["message"], "Invalid or expired token");
+            assert_eq!(
+                response.body()["error"]["message"],
+                "Invalid or expired token"
+            );
             assert_eq!(response.headers()["www-authenticate"], "Bearer");
         }
     }
@@ -75,26 +121,56 @@ async fn nobody_gets_in_without_a_right_token() {
 async fn every_scope_is_asked_for() {
     let service = Service::start().await;
     for method in METHODS {
-        assert!(!method.public && !method.scopes.is_empty(), "{} is open to all", method.path);
+        assert!(
+            !method.public && !method.scopes.is_empty(),
+            "{} is open to all",
+            method.path
+        );
         for missing in method.scopes {
-            let others = ["catalog:read", "catalog:write"].into_iter().filter(|scope| scope != missing);
+            let others = ["catalog:read", "catalog:write"]
+                .into_iter()
+                .filter(|scope| scope != missing);
             let token = service.token(&others.collect::<Vec<_>>().join(" "));
-            let status = call(&service.grpc, method.path, &token, Vec::new()).await.expect_err("refused");
-            assert_eq!(status.code(), Code::PermissionDenied, "{} without {missing}", method.path);
+            let status = call(&service.grpc, method.path, &token, Vec::new())
+                .await
+                .expect_err("refused");
+            assert_eq!(
+                status.code(),
+                Code::PermissionDenied,
+                "{} without {missing}",
+                method.path
+            );
             let web = call_web(&service, method.path, &token, &[]).await;
-            assert_eq!(web, Err(Code::PermissionDenied), "{} without {missing} by gRPC-Web", method.path);
+            assert_eq!(
+                web,
+                Err(Code::PermissionDenied),
+                "{} without {missing} by gRPC-Web",
+                method.path
+            );
         }
         let all = service.token(&method.scopes.join(" "));
         let answer = call(&service.grpc, method.path, &all, Vec::new()).await;
         let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
-        assert!(matches!(code, Code::Ok | Code::InvalidArgument), "{} with its scopes: {code:?}", method.path);
+        assert!(
+            matches!(code, Code::Ok | Code::InvalidArgument),
+            "{} with its scopes: {code:?}",
+            method.path
+        );
     }
     for (method, path, scopes) in operations() {
         for missing in &scopes {
-            let others = ["catalog:read", "catalog:write"].into_iter().filter(|scope| scope != missing);
+            let others = ["catalog:read", "catalog:write"]
+                .into_iter()
+                .filter(|scope| scope != missing);
             let token = service.token(&others.collect::<Vec<_>>().join(" "));
-            let response = service.send(authorized(method.clone(), &path, &token), "not JSON").await;
-            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path} without {missing}");
+            let response = service
+                .send(authorized(method.clone(), &path, &token), "not JSON")
+                .await;
+            assert_eq!(
+                response.status(),
+                StatusCode::FORBIDDEN,
+                "{method} {path} without {missing}"
+            );
             assert_eq!(response.body()["error"]["code"], "FORBIDDEN");
         }
     }
@@ -103,8 +179,15 @@ async fn every_scope_is_asked_for() {
 /// The description and the specs come from one place and say the same of every RPC.
 #[test]
 fn the_description_asks_for_the_scopes_of_the_contract() {
-    let mut described: Vec<_> = operations().into_iter().flat_map(|(_, _, scopes)| scopes).collect();
-    let mut specified: Vec<_> = METHODS.iter().flat_map(|method| method.scopes).map(|scope| (*scope).to_owned()).collect();
+    let mut described: Vec<_> = operations()
+        .into_iter()
+        .flat_map(|(_, _, scopes)| scopes)
+        .collect();
+    let mut specified: Vec<_> = METHODS
+        .iter()
+        .flat_map(|method| method.scopes)
+        .map(|scope| (*scope).to_owned())
+        .collect();
     described.sort();
     described.dedup();
     specified.sort();

@@ -16,8 +16,14 @@ async fn a_database_without_the_tables_is_told_by_name() {
     let service = Service::start_with(&[("AUTO_MIGRATE", "false")]).await;
     let ready = service.get("/ready", "").await;
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let reason = ready.body()["reason"].as_str().expect("a reason").to_owned();
-    assert!(reason.contains("003_create_products_table.up.sql"), "{reason}");
+    let reason = ready.body()["reason"]
+        .as_str()
+        .expect("a reason")
+        .to_owned();
+    assert!(
+        reason.contains("003_create_products_table.up.sql"),
+        "{reason}"
+    );
     let response = service.get(PRODUCTS, &service.token("catalog:read")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.body()["error"]["code"], "SERVICE_UNAVAILABLE");
@@ -27,27 +33,53 @@ async fn a_database_without_the_tables_is_told_by_name() {
         .args(["-database-url", &service.database.url, "-command", "up"])
         .output()
         .expect("migrate");
-    assert!(migrate.status.success(), "{}", String::from_utf8_lossy(&migrate.stderr));
+    assert!(
+        migrate.status.success(),
+        "{}",
+        String::from_utf8_lossy(&migrate.stderr)
+    );
     service.ready().await;
-    assert_eq!(service.get(PRODUCTS, &service.token("catalog:read")).await.status(), StatusCode::OK);
+    assert_eq!(
+        service
+            .get(PRODUCTS, &service.token("catalog:read"))
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_is_no_reason_to_end() {
-    let service = Service::start_with(&[("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"), ("DATABASE_TIMEOUT", "1s")]).await;
+    let service = Service::start_with(&[
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("DATABASE_TIMEOUT", "1s"),
+    ])
+    .await;
     let health = service.get("/health", "").await;
-    assert_eq!((health.status(), &health.body()["status"]), (StatusCode::OK, &json!("degraded")));
+    assert_eq!(
+        (health.status(), &health.body()["status"]),
+        (StatusCode::OK, &json!("degraded"))
+    );
     assert_eq!(health.body()["checks"]["database"]["status"], "unhealthy");
-    assert_eq!(service.get("/ready", "").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        service.get("/ready", "").await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     let response = service.get(PRODUCTS, &service.token("catalog:read")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(!response.body().to_string().contains("127.0.0.1"), "causes are for the log");
+    assert!(
+        !response.body().to_string().contains("127.0.0.1"),
+        "causes are for the log"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_the_service_in_order() {
     let mut service = Service::start().await;
-    let kill = Command::new("kill").args(["-TERM", &service.pid().to_string()]).status().expect("kill");
+    let kill = Command::new("kill")
+        .args(["-TERM", &service.pid().to_string()])
+        .status()
+        .expect("kill");
     assert!(kill.success());
     let begun = Instant::now();
     assert!(service.wait().success());
@@ -57,7 +89,11 @@ async fn sigterm_ends_the_service_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_configuration_ends_the_start_with_one_line() {
     let database = database().await;
-    for (variable, value) in [("SERVER_HTTP_ADDR", "nowhere"), ("SERVER_HTTP_TIMEOUT", "soon"), ("DATABASE_MAX_CONNECTIONS", "-1")] {
+    for (variable, value) in [
+        ("SERVER_HTTP_ADDR", "nowhere"),
+        ("SERVER_HTTP_TIMEOUT", "soon"),
+        ("DATABASE_MAX_CONNECTIONS", "-1"),
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
             .env_clear()
             .env("DATABASE_URL", &database.url)
@@ -74,7 +110,10 @@ async fn a_bad_configuration_ends_the_start_with_one_line() {
         .env("DATABASE_URL", &database.url)
         .output()
         .expect("the service");
-    assert!(!no_key.status.success(), "a service that can't check tokens does not start");
+    assert!(
+        !no_key.status.success(),
+        "a service that can't check tokens does not start"
+    );
     assert!(String::from_utf8_lossy(&no_key.stderr).contains("JWT_PUBLIC_KEY_PATH"));
 }
 
@@ -87,7 +126,12 @@ async fn no_acknowledged_write_is_lost_to_kill() {
         for number in 0..20 {
             let sku = format!("K-{round}-{number}");
             let body = json!({"sku": sku, "name": "x"});
-            if service.json(Method::POST, PRODUCTS, &token, &body).await.status() == StatusCode::CREATED {
+            if service
+                .json(Method::POST, PRODUCTS, &token, &body)
+                .await
+                .status()
+                == StatusCode::CREATED
+            {
                 acknowledged.push(sku);
             }
         }
@@ -97,7 +141,14 @@ async fn no_acknowledged_write_is_lost_to_kill() {
     let token = service.token("catalog:read");
     assert_eq!(acknowledged.len(), 60);
     for sku in acknowledged {
-        assert_eq!(service.get(&format!("{PRODUCTS}/sku/{sku}"), &token).await.status(), StatusCode::OK, "{sku}");
+        assert_eq!(
+            service
+                .get(&format!("{PRODUCTS}/sku/{sku}"), &token)
+                .await
+                .status(),
+            StatusCode::OK,
+            "{sku}"
+        );
     }
 }
 
@@ -112,7 +163,13 @@ async fn the_embedded_database_keeps_what_was_written_through_kill() {
         for number in 0..10 {
             let sku = format!("E-{round}-{number}");
             let body = json!({"sku": sku, "name": "x"});
-            assert_eq!(service.json(Method::POST, PRODUCTS, &token, &body).await.status(), StatusCode::CREATED);
+            assert_eq!(
+                service
+                    .json(Method::POST, PRODUCTS, &token, &body)
+                    .await
+                    .status(),
+                StatusCode::CREATED
+            );
             acknowledged.push(sku);
         }
         service = service.restart(&[("DATABASE_URL", "")]);
@@ -120,6 +177,13 @@ async fn the_embedded_database_keeps_what_was_written_through_kill() {
     service.ready().await;
     let token = service.token("catalog:read");
     for sku in acknowledged {
-        assert_eq!(service.get(&format!("{PRODUCTS}/sku/{sku}"), &token).await.status(), StatusCode::OK, "{sku}");
+        assert_eq!(
+            service
+                .get(&format!("{PRODUCTS}/sku/{sku}"), &token)
+                .await
+                .status(),
+            StatusCode::OK,
+            "{sku}"
+        );
     }
 }

@@ -4,10 +4,16 @@ use catalog_service::pb::{OPENAPI_JSON, OPENAPI_YAML};
 
 #[test]
 fn the_committed_description_is_not_stale() {
-    for (file, generated) in [("openapi/openapi.json", OPENAPI_JSON), ("openapi/openapi.yaml", OPENAPI_YAML)] {
+    for (file, generated) in [
+        ("openapi/openapi.json", OPENAPI_JSON),
+        ("openapi/openapi.yaml", OPENAPI_YAML),
+    ] {
         let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
         let committed = std::fs::read_to_string(&path).expect(file);
-        assert!(committed == generated, "{file} is stale: run `make openapi`");
+        assert!(
+            committed == generated,
+            "{file} is stale: run `make openapi`"
+        );
     }
 }
 

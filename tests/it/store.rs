@@ -225,10 +225,18 @@ async fn an_exhausted_pool_and_a_lost_server_are_unavailable() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let settings =
-        PoolSettings { acquire_timeout: Duration::from_millis(300), ..PoolSettings::default() };
-    let pool = pool("postgres://nobody@localhost/none?host=/nonexistent", &settings).unwrap();
+    let settings = PoolSettings {
+        acquire_timeout: Duration::from_millis(300),
+        ..PoolSettings::default()
+    };
+    let pool = pool(
+        "postgres://nobody@localhost/none?host=/nonexistent",
+        &settings,
+    )
+    .unwrap();
     let catalog = Catalog::new(PgProducts::new(pool), SystemEnvironment);
-    let result = catalog.get(&ProductKey::Sku(Sku::parse("A").unwrap())).await;
+    let result = catalog
+        .get(&ProductKey::Sku(Sku::parse("A").unwrap()))
+        .await;
     assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
 }

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::options::{Decimal, EnumValueOptions, FieldRules, FileOptions, MethodOptions, ServiceOptions};
+use crate::options::{
+    Decimal, EnumValueOptions, FieldRules, FileOptions, MethodOptions, ServiceOptions,
+};
 use crate::template::Template;
 
 /// A contract.
@@ -299,7 +301,9 @@ impl Enum {
 
     /// Whether the contract gives its values names in JSON, by which alone it is then read.
     pub fn has_json_names(&self) -> bool {
-        self.values.iter().any(|value| !value.options.json_name.is_empty())
+        self.values
+            .iter()
+            .any(|value| !value.options.json_name.is_empty())
     }
 
     /// The values a caller may send: all but the zero value that stands for nothing said.

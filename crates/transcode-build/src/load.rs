@@ -189,21 +189,43 @@ impl Loader<'_> {
         let (shape, kind) = self.shape(descriptor);
         let ty = match (field_type(&kind), options.decimal) {
             (Some(Type::Scalar(Scalar::String)), Some(decimal)) => {
-                if !(1..=18).contains(&decimal.integer_digits) || !(0..=18).contains(&decimal.fraction_digits) {
-                    return Err(self.error(descriptor, "a decimal has 1 to 18 integer digits and 0 to 18 fraction digits"));
+                if !(1..=18).contains(&decimal.integer_digits)
+                    || !(0..=18).contains(&decimal.fraction_digits)
+                {
+                    return Err(self.error(
+                        descriptor,
+                        "a decimal has 1 to 18 integer digits and 0 to 18 fraction digits",
+                    ));
                 }
                 Type::Decimal(decimal)
             }
-            (Some(_), Some(_)) => return Err(self.error(descriptor, "only a string can hold a decimal")),
+            (Some(_), Some(_)) => {
+                return Err(self.error(descriptor, "only a string can hold a decimal"));
+            }
             (Some(ty), None) => ty,
             (None, _) => {
-                let name = kind.as_message().map_or("that type", |message| message.full_name()).to_owned();
+                let name = kind
+                    .as_message()
+                    .map_or("that type", |message| message.full_name())
+                    .to_owned();
                 return Err(self.error(descriptor, &format!("{name} has no JSON mapping here")));
             }
         };
-        let text = matches!(ty, Type::Scalar(Scalar::String) | Type::WellKnown(WellKnown::Struct));
-        if options.no_null_characters && !(text && matches!(shape, Shape::Implicit | Shape::Optional | Shape::Oneof { .. })) {
-            return Err(self.error(descriptor, "no_null_characters is for one string or one Struct"));
+        let text = matches!(
+            ty,
+            Type::Scalar(Scalar::String) | Type::WellKnown(WellKnown::Struct)
+        );
+        if options.no_null_characters
+            && !(text
+                && matches!(
+                    shape,
+                    Shape::Implicit | Shape::Optional | Shape::Oneof { .. }
+                ))
+        {
+            return Err(self.error(
+                descriptor,
+                "no_null_characters is for one string or one Struct",
+            ));
         }
         let field = Field {
             name: descriptor.name().to_owned(),

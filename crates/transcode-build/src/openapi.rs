@@ -15,15 +15,24 @@ pub fn document(api: &Api) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let mut tags = Vec::new();
     for service in &api.services {
-        let tag = if service.options.tag.is_empty() { &service.name } else { &service.options.tag };
+        let tag = if service.options.tag.is_empty() {
+            &service.name
+        } else {
+            &service.options.tag
+        };
         tags.push(json!({"name": tag, "description": service.docs}));
         for method in &service.methods {
             for (index, binding) in method.bindings.iter().enumerate() {
                 let route = operation::Route::new(binding);
-                let operation = operation::operation(&mut schemas, service, method, binding, index, &route);
+                let operation =
+                    operation::operation(&mut schemas, service, method, binding, index, &route);
                 // Paths that differ in the names of variables only are one path.
                 let shape = operation::shape(&route.path);
-                let path = paths.keys().find(|path| operation::shape(path) == shape).cloned().unwrap_or(route.path);
+                let path = paths
+                    .keys()
+                    .find(|path| operation::shape(path) == shape)
+                    .cloned()
+                    .unwrap_or(route.path);
                 let entry = paths.entry(path).or_insert_with(|| json!({}));
                 entry[binding.method.to_lowercase()] = operation;
             }
@@ -70,7 +79,8 @@ pub fn document(api: &Api) -> Value {
 /// # Errors
 /// When it can't be written.
 pub fn json(description: &Value) -> Result<String, Error> {
-    let mut text = serde_json::to_string_pretty(description).map_err(|error| Error::Description(error.to_string()))?;
+    let mut text = serde_json::to_string_pretty(description)
+        .map_err(|error| Error::Description(error.to_string()))?;
     text.push('\n');
     Ok(text)
 }
@@ -80,7 +90,8 @@ pub fn json(description: &Value) -> Result<String, Error> {
 /// # Errors
 /// When it can't be written.
 pub fn yaml(description: &Value) -> Result<String, Error> {
-    let text = serde_yaml_ng::to_string(description).map_err(|error| Error::Description(error.to_string()))?;
+    let text = serde_yaml_ng::to_string(description)
+        .map_err(|error| Error::Description(error.to_string()))?;
     // YAML 1.1 takes a plain timestamp for a value of its own, not for a string.
     let quoted = text.lines().map(|line| match line.rsplit_once([' ']) {
         Some((head, value)) if looks_like_a_date(value) => format!("{head} '{value}'\n"),

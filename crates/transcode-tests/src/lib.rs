@@ -36,12 +36,19 @@ impl Library for Echo {
     async fn get_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
         match request.into_inner().name {
             name if name.ends_with("/missing") => Err(Status::not_found("No such book")),
-            name => Ok(Response::new(Book { name, ..Book::default() })),
+            name => Ok(Response::new(Book {
+                name,
+                ..Book::default()
+            })),
         }
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
-        Ok(Response::new(Book { name: request.into_inner().name, loans: 1, ..Book::default() }))
+        Ok(Response::new(Book {
+            name: request.into_inner().name,
+            loans: 1,
+            ..Book::default()
+        }))
     }
 
     async fn update_book(
@@ -64,11 +71,17 @@ impl Policy for ByScope {
         metadata: &MetadataMap,
         _: &mut http::Extensions,
     ) -> Result<(), Status> {
-        let given = metadata.get("authorization").and_then(|value| value.to_str().ok());
+        let given = metadata
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
         match given {
             _ if spec.public => Ok(()),
             Some(given) if spec.scopes.contains(&given) => Ok(()),
-            Some(_) => Err(status(spec.reasons, Code::PermissionDenied, "Not with that scope")),
+            Some(_) => Err(status(
+                spec.reasons,
+                Code::PermissionDenied,
+                "Not with that scope",
+            )),
             None => Err(status(spec.reasons, Code::Unauthenticated, "Who are you?")),
         }
     }
@@ -95,5 +108,8 @@ pub fn transcoder() -> Transcoder {
         max_body_bytes: 4096,
         ..Settings::default()
     };
-    Transcoder::new(settings, [Box::new(stack()) as Box<dyn transcode::rest::Service>])
+    Transcoder::new(
+        settings,
+        [Box::new(stack()) as Box<dyn transcode::rest::Service>],
+    )
 }

@@ -6,10 +6,16 @@ use serde_json::{Value, json};
 use transcode_tests::transcoder;
 
 async fn send(request: http::request::Builder, body: &str) -> Response<Value> {
-    let request = request.body(Full::from(body.to_owned())).expect("a request");
+    let request = request
+        .body(Full::from(body.to_owned()))
+        .expect("a request");
     let (parts, body) = transcoder().handle(request).await.into_parts();
     let bytes = body.collect().await.expect("a body").to_bytes();
-    let json = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+    let json = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
     Response::from_parts(parts, json)
 }
 
@@ -18,12 +24,21 @@ async fn get(uri: &str) -> Response<Value> {
 }
 
 async fn post(uri: &str, body: &str) -> Response<Value> {
-    send(Request::post(uri).header(header::CONTENT_TYPE, "application/json"), body).await
+    send(
+        Request::post(uri).header(header::CONTENT_TYPE, "application/json"),
+        body,
+    )
+    .await
 }
 
 /// The fields an answer complains about, with what it says.
 fn details(response: &Response<Value>) -> Value {
-    assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{}", response.body());
+    assert_eq!(
+        response.status(),
+        StatusCode::BAD_REQUEST,
+        "{}",
+        response.body()
+    );
     response.body()["details"].clone()
 }
 
@@ -39,7 +54,13 @@ async fn paths_of_several_segments_and_verbs() {
     ] {
         assert_eq!(get(path).await.body()["name"], name, "{path}");
     }
-    for path in ["/v1/shelves/1/books", "/v1/shelves//books/2", "/v1/shelves/1/books/2/", "/v2", "/"] {
+    for path in [
+        "/v1/shelves/1/books",
+        "/v1/shelves//books/2",
+        "/v1/shelves/1/books/2/",
+        "/v2",
+        "/",
+    ] {
         assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
     let response = get("/v1/shelves/%FF/books/1").await;
@@ -50,10 +71,16 @@ async fn paths_of_several_segments_and_verbs() {
 async fn methods() {
     let response = send(Request::delete("/v1/shelves/1/books/2"), "").await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(response.headers()[header::ALLOW], "GET, HEAD, OPTIONS, PATCH");
+    assert_eq!(
+        response.headers()[header::ALLOW],
+        "GET, HEAD, OPTIONS, PATCH"
+    );
     let response = send(Request::options("/v1/shelves/1/books/2"), "").await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
-    assert_eq!(response.headers()[header::ALLOW], "GET, HEAD, OPTIONS, PATCH");
+    assert_eq!(
+        response.headers()[header::ALLOW],
+        "GET, HEAD, OPTIONS, PATCH"
+    );
     let full = get("/v1/shelves/1/books/2").await;
     let head = send(Request::head("/v1/shelves/1/books/2"), "").await;
     assert_eq!(head.status(), StatusCode::OK);
@@ -84,19 +111,36 @@ async fn json_takes_what_protojson_takes() {
     for (sent, field, back) in [
         (r#"{"int32_value": "5"}"#, "int32Value", json!(5)),
         (r#"{"int32Value": 1e2}"#, "int32Value", json!(100)),
-        (r#"{"int64Value": 9007199254740993}"#, "int64Value", json!("9007199254740993")),
+        (
+            r#"{"int64Value": 9007199254740993}"#,
+            "int64Value",
+            json!("9007199254740993"),
+        ),
         (r#"{"doubleValue": "NaN"}"#, "doubleValue", json!("NaN")),
-        (r#"{"floatValue": "-Infinity"}"#, "floatValue", json!("-Infinity")),
+        (
+            r#"{"floatValue": "-Infinity"}"#,
+            "floatValue",
+            json!("-Infinity"),
+        ),
         (r#"{"data": "-_8"}"#, "data", json!("+/8=")),
         (r#"{"color": 2}"#, "color", json!("COLOR_BLUE")),
         (r#"{"text": null}"#, "text", json!("")),
         (r#"{"tags": null}"#, "tags", json!([])),
         (r#"{"anything": null}"#, "anything", Value::Null),
         (r#"{"number": 3}"#, "number", json!(3)),
-        (r#"{"at": "2024-01-15T12:30:00+02:00"}"#, "at", json!("2024-01-15T10:30:00Z")),
+        (
+            r#"{"at": "2024-01-15T12:30:00+02:00"}"#,
+            "at",
+            json!("2024-01-15T10:30:00Z"),
+        ),
     ] {
         let response = post("/v1/echo", sent).await;
-        assert_eq!(response.status(), StatusCode::OK, "{sent}: {}", response.body());
+        assert_eq!(
+            response.status(),
+            StatusCode::OK,
+            "{sent}: {}",
+            response.body()
+        );
         assert_eq!(response.body()[field], back, "{sent}");
     }
 }
@@ -133,8 +177,10 @@ async fn all_that_is_wrong_is_told_at_once() {
 
 #[tokio::test]
 async fn queries() {
-    let response = get("/v1/echo?text=a%20b+c&int64Value=5&tags=ab&tags=cd&nested.child.number=3&color=COLOR_RED\
-        &at=2024-01-15T10:30:00Z&wrapped=x&data=-_8&maybe=0&mask=a,b&boolValue=true&word=w")
+    let response = get(
+        "/v1/echo?text=a%20b+c&int64Value=5&tags=ab&tags=cd&nested.child.number=3&color=COLOR_RED\
+        &at=2024-01-15T10:30:00Z&wrapped=x&data=-_8&maybe=0&mask=a,b&boolValue=true&word=w",
+    )
     .await;
     let body = response.body();
     assert_eq!(response.status(), StatusCode::OK, "{body}");
@@ -143,7 +189,10 @@ async fn queries() {
     assert_eq!(body["tags"], json!(["ab", "cd"]));
     assert_eq!(body["nested"]["child"]["number"], 3);
     assert_eq!(body["at"], "2024-01-15T10:30:00Z");
-    assert_eq!((&body["maybe"], &body["boolValue"]), (&json!(0), &json!(true)));
+    assert_eq!(
+        (&body["maybe"], &body["boolValue"]),
+        (&json!(0), &json!(true))
+    );
     let response = get("/v1/echo?text=a&text=b&nope=1&int32Value=x&word=w&number=1&nested=x&counts=1&object=x&text.a=1").await;
     assert_eq!(
         details(&response),
@@ -163,8 +212,15 @@ async fn queries() {
 async fn bodies_that_are_fields() {
     let response = post("/v1/echo/hello/nested?maybe=5", r#"{"number": 9}"#).await;
     let body = response.body();
-    assert_eq!((&body["text"], &body["nested"]["number"], &body["maybe"]), (&json!("hello"), &json!(9), &json!(5)));
-    let response = post("/v1/echo/hello/nested?nested.number=1&text=x", r#"{"number": 100}"#).await;
+    assert_eq!(
+        (&body["text"], &body["nested"]["number"], &body["maybe"]),
+        (&json!("hello"), &json!(9), &json!(5))
+    );
+    let response = post(
+        "/v1/echo/hello/nested?nested.number=1&text=x",
+        r#"{"number": 100}"#,
+    )
+    .await;
     assert_eq!(
         details(&response),
         json!({"number": "Belongs in the body", "text": "Is given in the path already"})
@@ -189,25 +245,53 @@ async fn bodies_that_can_not_be_read() {
         ("application/json", "[]", StatusCode::BAD_REQUEST),
         ("application/json", "null", StatusCode::BAD_REQUEST),
         ("text/plain", "{}", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        ("application/json; charset=utf-16", "{}", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (
+            "application/json; charset=utf-16",
+            "{}",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ),
     ] {
-        let response = send(Request::post("/v1/echo").header(header::CONTENT_TYPE, content_type), body).await;
+        let response = send(
+            Request::post("/v1/echo").header(header::CONTENT_TYPE, content_type),
+            body,
+        )
+        .await;
         assert_eq!(response.status(), status, "{content_type} {body}");
         assert!(response.body()["message"].is_string());
     }
-    let response = post("/v1/echo", &format!(r#"{{"text": "{}"}}"#, "x".repeat(5000))).await;
+    let response = post(
+        "/v1/echo",
+        &format!(r#"{{"text": "{}"}}"#, "x".repeat(5000)),
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let deep = format!(r#"{{"anything": {}{}}}"#, "[".repeat(120), "]".repeat(120));
-    assert_eq!(post("/v1/echo", &deep).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        post("/v1/echo", &deep).await.status(),
+        StatusCode::BAD_REQUEST
+    );
     let response = send(Request::get("/v1/echo"), "{}").await;
-    assert_eq!(response.status(), StatusCode::BAD_REQUEST, "what has no place is not lost silently");
+    assert_eq!(
+        response.status(),
+        StatusCode::BAD_REQUEST,
+        "what has no place is not lost silently"
+    );
     let invalid = Request::post("/v1/echo").header(header::CONTENT_TYPE, "application/json");
-    let request = invalid.body(Full::from(b"{\"text\": \"\xff\"}".to_vec())).expect("a request");
-    assert_eq!(transcoder().handle(request).await.status(), StatusCode::BAD_REQUEST);
+    let request = invalid
+        .body(Full::from(b"{\"text\": \"\xff\"}".to_vec()))
+        .expect("a request");
+    assert_eq!(
+        transcoder().handle(request).await.status(),
+        StatusCode::BAD_REQUEST
+    );
 }
 
 async fn patch(uri: &str, body: &str) -> Response<Value> {
-    send(Request::patch(uri).header(header::CONTENT_TYPE, "application/json"), body).await
+    send(
+        Request::patch(uri).header(header::CONTENT_TYPE, "application/json"),
+        body,
+    )
+    .await
 }
 
 #[tokio::test]
@@ -222,25 +306,51 @@ async fn an_update_mask_is_made_of_the_body() {
         ("{}", ""),
     ] {
         let response = patch(uri, body).await;
-        assert_eq!(response.status(), StatusCode::OK, "{body}: {}", response.body());
+        assert_eq!(
+            response.status(),
+            StatusCode::OK,
+            "{body}: {}",
+            response.body()
+        );
         assert_eq!(response.body()["updateMask"], mask, "{body}");
         assert_eq!(response.body()["book"]["name"], "shelves/1/books/2");
     }
     // An explicit mask wins, and is checked.
-    let response = patch(&format!("{uri}?updateMask=title"), r#"{"title": "T", "labels": {"a": "b"}}"#).await;
+    let response = patch(
+        &format!("{uri}?updateMask=title"),
+        r#"{"title": "T", "labels": {"a": "b"}}"#,
+    )
+    .await;
     assert_eq!(response.body()["updateMask"], "title");
-    let response = patch(&format!("{uri}?updateMask=titel,loans"), r#"{"title": "T"}"#).await;
-    assert_eq!(details(&response), json!({"updateMask": "Names no field: titel", "loans": "Can't be changed"}));
+    let response = patch(
+        &format!("{uri}?updateMask=titel,loans"),
+        r#"{"title": "T"}"#,
+    )
+    .await;
+    assert_eq!(
+        details(&response),
+        json!({"updateMask": "Names no field: titel", "loans": "Can't be changed"})
+    );
 }
 
 #[tokio::test]
 async fn an_update_is_judged_by_what_it_changes() {
     let uri = "/v1/shelves/1/books/2";
     // The title is not named, and may be missing; the author is, and may not be half.
-    assert_eq!(patch(uri, r#"{"labels": {}}"#).await.status(), StatusCode::OK);
+    assert_eq!(
+        patch(uri, r#"{"labels": {}}"#).await.status(),
+        StatusCode::OK
+    );
     let response = patch(uri, r#"{"title": "", "author": {"given": ""}}"#).await;
-    assert_eq!(details(&response), json!({"title": "Must not be empty", "author.given": "Is required"}));
-    let response = patch(uri, r#"{"loans": 5, "name": "shelves/9/books/9", "nope": 1}"#).await;
+    assert_eq!(
+        details(&response),
+        json!({"title": "Must not be empty", "author.given": "Is required"})
+    );
+    let response = patch(
+        uri,
+        r#"{"loans": 5, "name": "shelves/9/books/9", "nope": 1}"#,
+    )
+    .await;
     assert_eq!(
         details(&response),
         json!({"nope": "Unknown field", "name": "Is given in the path and in the body", "loans": "Can't be changed"})
@@ -254,11 +364,27 @@ async fn admission_comes_before_the_body_is_read() {
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
     assert_eq!(response.body()["reason"], "UNAUTHENTICATED");
-    let response = send(Request::post(uri).header(header::AUTHORIZATION, "library:read"), "").await;
+    let response = send(
+        Request::post(uri).header(header::AUTHORIZATION, "library:read"),
+        "",
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
-    let response = send(Request::post(uri).header(header::AUTHORIZATION, "library:lend"), "").await;
-    assert_eq!(response.status(), StatusCode::CREATED, "{}", response.body());
-    assert_eq!(response.headers()[header::LOCATION], "/v1/loans/shelves%2F1%2Fbooks%2F2");
+    let response = send(
+        Request::post(uri).header(header::AUTHORIZATION, "library:lend"),
+        "",
+    )
+    .await;
+    assert_eq!(
+        response.status(),
+        StatusCode::CREATED,
+        "{}",
+        response.body()
+    );
+    assert_eq!(
+        response.headers()[header::LOCATION],
+        "/v1/loans/shelves%2F1%2Fbooks%2F2"
+    );
     assert_eq!(response.body()["loans"], 1);
 }
 
@@ -266,14 +392,24 @@ async fn admission_comes_before_the_body_is_read() {
 async fn errors_of_handlers() {
     let response = get("/v1/shelves/1/books/missing").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(*response.body(), json!({"code": 5, "reason": "NOT_FOUND", "message": "No such book"}));
+    assert_eq!(
+        *response.body(),
+        json!({"code": 5, "reason": "NOT_FOUND", "message": "No such book"})
+    );
 }
 
 #[test]
 fn the_description_has_every_operation() {
     let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
     let paths = description["paths"].as_object().expect("paths");
-    let operations: usize = paths.values().map(|path| path.as_object().map_or(0, serde_json::Map::len)).sum();
+    let operations: usize = paths
+        .values()
+        .map(|path| path.as_object().map_or(0, serde_json::Map::len))
+        .sum();
     assert_eq!(operations, 9, "{:?}", paths.keys());
-    assert!(paths.contains_key("/v1/shelves/{name}/books/{name2}:lend"), "{:?}", paths.keys());
+    assert!(
+        paths.contains_key("/v1/shelves/{name}/books/{name2}:lend"),
+        "{:?}",
+        paths.keys()
+    );
 }

@@ -62,10 +62,7 @@ where
 }
 
 /// Checks a request against the contract.
-fn validate<Req: Validate>(
-    spec: &'static MethodSpec,
-    request: &Req,
-) -> Result<(), Status> {
+fn validate<Req: Validate>(spec: &'static MethodSpec, request: &Req) -> Result<(), Status> {
     let mut violations = Violations::new();
     request.validate(&mut violations);
     status::check(spec.reasons, violations)

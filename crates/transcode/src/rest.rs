@@ -62,7 +62,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    #[expect(clippy::disallowed_methods, reason = "the default of the setting that replaces the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the default of the setting that replaces the clock"
+    )]
     fn default() -> Self {
         Self {
             max_body_bytes: 1 << 20,
@@ -131,7 +134,9 @@ impl Transcoder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Inner { router, services, .. } = &*self.0;
+        let Inner {
+            router, services, ..
+        } = &*self.0;
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let response = match router.find(parts.method.as_str(), parts.uri.path()) {
@@ -165,7 +170,13 @@ impl Transcoder {
     /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
     pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
         let settings = self.settings();
-        render::problem_of(settings, extensions.get(), settings.reasons, settings.envelope, problem)
+        render::problem_of(
+            settings,
+            extensions.get(),
+            settings.reasons,
+            settings.envelope,
+            problem,
+        )
     }
 
     /// What holds for all calls.

@@ -62,7 +62,9 @@ pub fn length_between(text: &str, min: usize, max: usize) -> bool {
 /// Whether a string is a decimal of at least 0 with at most so many digits before and after the point.
 pub fn is_decimal(text: &str, integer_digits: usize, fraction_digits: usize) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str, max| (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = |text: &str, max| {
+        (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
     digits(whole, integer_digits) && digits(fraction, fraction_digits.max(1))
 }
 
@@ -73,7 +75,10 @@ pub fn has_nul(text: &str) -> bool {
 
 /// Whether a string in an object, at any depth and keys among them, holds U+0000.
 pub fn object_has_nul(object: &prost_types::Struct) -> bool {
-    object.fields.iter().any(|(name, value)| has_nul(name) || value_has_nul(value))
+    object
+        .fields
+        .iter()
+        .any(|(name, value)| has_nul(name) || value_has_nul(value))
 }
 
 fn value_has_nul(value: &prost_types::Value) -> bool {
@@ -117,7 +122,9 @@ pub fn check_mask<M: Validate>(
         } {
             MaskPath::Writable => {}
             MaskPath::ReadOnly => {
-                violations.field(resource, |v| v.key(json.clone(), |v| v.add("Can't be changed")));
+                violations.field(resource, |v| {
+                    v.key(json.clone(), |v| v.add("Can't be changed"))
+                });
             }
             MaskPath::Unknown => {
                 violations.field("updateMask", |v| v.add(format!("Names no field: {path}")))

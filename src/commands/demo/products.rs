@@ -21,53 +21,114 @@ const LINES: &[Line] = &[
     Line {
         category: "electronics",
         code: "ELEC",
-        goods: &["Laptop", "Monitor", "Keyboard", "Headphones", "Tablet", "Webcam", "Router", "Speaker"],
+        goods: &[
+            "Laptop",
+            "Monitor",
+            "Keyboard",
+            "Headphones",
+            "Tablet",
+            "Webcam",
+            "Router",
+            "Speaker",
+        ],
         brands: &["TechBrand", "Voltaic", "Nordlys", "Pixelwerk"],
-        attributes: &[("color", &["Silver", "Black", "White"]), ("warranty", &["1 year", "2 years", "3 years"])],
+        attributes: &[
+            ("color", &["Silver", "Black", "White"]),
+            ("warranty", &["1 year", "2 years", "3 years"]),
+        ],
         price: (1_999, 249_999),
     },
     Line {
         category: "home",
         code: "HOME",
-        goods: &["Desk Lamp", "Armchair", "Bookshelf", "Kettle", "Toaster", "Rug", "Mirror", "Blanket"],
+        goods: &[
+            "Desk Lamp",
+            "Armchair",
+            "Bookshelf",
+            "Kettle",
+            "Toaster",
+            "Rug",
+            "Mirror",
+            "Blanket",
+        ],
         brands: &["Hearth & Co", "Lundqvist", "Casa Verde"],
-        attributes: &[("material", &["Oak", "Steel", "Wool", "Glass"]), ("color", &["Natural", "Grey", "Green"])],
+        attributes: &[
+            ("material", &["Oak", "Steel", "Wool", "Glass"]),
+            ("color", &["Natural", "Grey", "Green"]),
+        ],
         price: (999, 89_999),
     },
     Line {
         category: "sports",
         code: "SPRT",
-        goods: &["Running Shoes", "Yoga Mat", "Dumbbell Set", "Tent", "Bicycle Helmet", "Backpack"],
+        goods: &[
+            "Running Shoes",
+            "Yoga Mat",
+            "Dumbbell Set",
+            "Tent",
+            "Bicycle Helmet",
+            "Backpack",
+        ],
         brands: &["Summit", "Kestrel", "Løype"],
-        attributes: &[("size", &["S", "M", "L", "XL"]), ("color", &["Red", "Blue", "Black"])],
+        attributes: &[
+            ("size", &["S", "M", "L", "XL"]),
+            ("color", &["Red", "Blue", "Black"]),
+        ],
         price: (1_499, 59_999),
     },
     Line {
         category: "books",
         code: "BOOK",
-        goods: &["Novel", "Cookbook", "Atlas", "Biography", "Field Guide", "Poetry Collection"],
+        goods: &[
+            "Novel",
+            "Cookbook",
+            "Atlas",
+            "Biography",
+            "Field Guide",
+            "Poetry Collection",
+        ],
         brands: &["Harbour Press", "Éditions du Pont", "Blue Door"],
-        attributes: &[("binding", &["Hardcover", "Paperback"]), ("language", &["English", "French", "German"])],
+        attributes: &[
+            ("binding", &["Hardcover", "Paperback"]),
+            ("language", &["English", "French", "German"]),
+        ],
         price: (599, 7_999),
     },
     Line {
         category: "garden",
         code: "GRDN",
-        goods: &["Pruning Shears", "Watering Can", "Raised Bed", "Hose", "Bird Feeder", "Wheelbarrow"],
+        goods: &[
+            "Pruning Shears",
+            "Watering Can",
+            "Raised Bed",
+            "Hose",
+            "Bird Feeder",
+            "Wheelbarrow",
+        ],
         brands: &["Greenfield", "Terra Nova"],
-        attributes: &[("material", &["Zinc", "Cedar", "Plastic"]), ("weight", &["0.5 kg", "2 kg", "12 kg"])],
+        attributes: &[
+            ("material", &["Zinc", "Cedar", "Plastic"]),
+            ("weight", &["0.5 kg", "2 kg", "12 kg"]),
+        ],
         price: (499, 29_999),
     },
 ];
 
-const QUALITIES: &[&str] = &["Classic", "Compact", "Premium", "Everyday", "Gaming", "Travel", "Studio", "Outdoor", "Eco", "Pro"];
+const QUALITIES: &[&str] = &[
+    "Classic", "Compact", "Premium", "Everyday", "Gaming", "Travel", "Studio", "Outdoor", "Eco",
+    "Pro",
+];
 const WAREHOUSES: &[&str] = &["WH001", "WH002", "WH003", "WH004", "WH005"];
 
 /// The product of a number.
 pub(super) fn product(index: u32) -> CreateProductRequest {
     let mut dice = Dice(u64::from(index));
     let line = dice.pick(LINES);
-    let (quality, goods, brand) = (*dice.pick(QUALITIES), *dice.pick(line.goods), *dice.pick(line.brands));
+    let (quality, goods, brand) = (
+        *dice.pick(QUALITIES),
+        *dice.pick(line.goods),
+        *dice.pick(line.brands),
+    );
     // Prices people know: they end in .99 or .49.
     let hundreds = line.price.0 / 100 + dice.below((line.price.1 - line.price.0) / 100);
     let cents = if dice.below(4) == 0 { "49" } else { "99" };
@@ -76,7 +137,11 @@ pub(super) fn product(index: u32) -> CreateProductRequest {
         .iter()
         .map(|(name, values)| ((*name).to_owned(), text(*dice.pick(values))))
         .collect();
-    let status = if dice.below(20) == 0 { ProductStatus::Discontinued } else { ProductStatus::Active };
+    let status = if dice.below(20) == 0 {
+        ProductStatus::Discontinued
+    } else {
+        ProductStatus::Active
+    };
     CreateProductRequest {
         sku: format!("{}-{index:06}", line.code),
         name: format!("{quality} {goods}"),
@@ -84,14 +149,19 @@ pub(super) fn product(index: u32) -> CreateProductRequest {
         category: Some(line.category.to_owned()),
         brand: Some(brand.to_owned()),
         attributes: Some(prost_types::Struct { fields: attributes }),
-        price: Some(Money { amount: format!("{hundreds}.{cents}"), currency: "USD".to_owned() }),
+        price: Some(Money {
+            amount: format!("{hundreds}.{cents}"),
+            currency: "USD".to_owned(),
+        }),
         warehouse: Some((*dice.pick(WAREHOUSES)).to_owned()),
         status: status.into(),
     }
 }
 
 fn text(value: &str) -> prost_types::Value {
-    prost_types::Value { kind: Some(Kind::StringValue(value.to_owned())) }
+    prost_types::Value {
+        kind: Some(Kind::StringValue(value.to_owned())),
+    }
 }
 
 /// Numbers that look random and follow from the first (splitmix64).

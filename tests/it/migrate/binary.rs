@@ -17,7 +17,11 @@ fn migrate(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, St
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim_end().to_owned();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 fn ok(stdout: &str) -> (i32, String) {
@@ -41,28 +45,74 @@ async fn the_specifications_messages() {
         assert_eq!((code, stdout.as_str()), (1, ""), "{arguments}");
         stderr
     };
-    assert_eq!(failed("-command version"), "Failed to get migration version: no migration");
-    assert_eq!(out("-command up -steps 1"), ok("Migrations completed successfully"));
-    assert_eq!(out("-command version"), ok("Current version: 1, Dirty: false"));
+    assert_eq!(
+        failed("-command version"),
+        "Failed to get migration version: no migration"
+    );
+    assert_eq!(
+        out("-command up -steps 1"),
+        ok("Migrations completed successfully")
+    );
+    assert_eq!(
+        out("-command version"),
+        ok("Current version: 1, Dirty: false")
+    );
     assert_eq!(out("-command up"), ok("Migrations completed successfully"));
-    assert_eq!(out("--command=up"), ok("Migrations completed successfully"), "nothing to do is no failure");
-    assert_eq!(out("-command version"), ok("Current version: 3, Dirty: false"));
-    assert_eq!(out("-command down"), ok("Migrations down completed successfully"));
-    assert_eq!(out("-command version"), ok("Current version: 2, Dirty: false"));
-    assert_eq!(out("-command force -version 3"), ok("Migration forced successfully"));
-    assert_eq!(failed("-command force"), "Version is required for force command");
-    assert_eq!(out("-command force -version 2"), ok("Migration forced successfully"));
-    assert_eq!(out("-command down -steps 2"), ok("Migrations down completed successfully"));
-    assert_eq!(failed("-command down"), "Failed to run migrations down: file does not exist");
+    assert_eq!(
+        out("--command=up"),
+        ok("Migrations completed successfully"),
+        "nothing to do is no failure"
+    );
+    assert_eq!(
+        out("-command version"),
+        ok("Current version: 3, Dirty: false")
+    );
+    assert_eq!(
+        out("-command down"),
+        ok("Migrations down completed successfully")
+    );
+    assert_eq!(
+        out("-command version"),
+        ok("Current version: 2, Dirty: false")
+    );
+    assert_eq!(
+        out("-command force -version 3"),
+        ok("Migration forced successfully")
+    );
+    assert_eq!(
+        failed("-command force"),
+        "Version is required for force command"
+    );
+    assert_eq!(
+        out("-command force -version 2"),
+        ok("Migration forced successfully")
+    );
+    assert_eq!(
+        out("-command down -steps 2"),
+        ok("Migrations down completed successfully")
+    );
+    assert_eq!(
+        failed("-command down"),
+        "Failed to run migrations down: file does not exist"
+    );
 
     let broken = folder(&[("1_a.up.sql", "SELECT nonsense")]);
     let path = format!("-path {} -command", broken.path().display());
     let message = failed(&format!("{path} up"));
-    assert!(message.starts_with("Failed to run migrations up: migration failed in 1_a.up.sql: line 1:"), "{message}");
-    assert_eq!(out(&format!("{path} version")), ok("Current version: 1, Dirty: true"));
+    assert!(
+        message.starts_with("Failed to run migrations up: migration failed in 1_a.up.sql: line 1:"),
+        "{message}"
+    );
+    assert_eq!(
+        out(&format!("{path} version")),
+        ok("Current version: 1, Dirty: true")
+    );
     let dirty = "Failed to run migrations up: Dirty database version 1. Fix and force version.";
     assert_eq!(failed(&format!("{path} up")), dirty);
-    assert_eq!(failed("-command up -path /nowhere/at/all").lines().count(), 1);
+    assert_eq!(
+        failed("-command up -path /nowhere/at/all").lines().count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -78,15 +128,24 @@ async fn golang_migrates_messages() {
     let both = |code: i32, stderr: &str| (code, stderr.to_owned());
     assert_eq!(run("version"), both(1, "error: no migration"));
     let (code, lines) = run("up 2");
-    assert!(code == 0 && lines.starts_with("1/u create_users_table (") && lines.lines().count() == 2, "{lines}");
+    assert!(
+        code == 0 && lines.starts_with("1/u create_users_table (") && lines.lines().count() == 2,
+        "{lines}"
+    );
     assert_eq!(run("version"), both(0, "2"));
     assert_eq!(run("up").0, 0);
     assert_eq!(run("up"), both(0, "no change"));
     assert_eq!(run("up 1"), both(1, "error: file does not exist"));
     let (code, lines) = run("down 4");
-    assert!(code == 1 && lines.ends_with("\nerror: limit 1 short"), "{lines}");
+    assert!(
+        code == 1 && lines.ends_with("\nerror: limit 1 short"),
+        "{lines}"
+    );
     assert_eq!(run("down -all"), both(0, "no change"));
-    assert!(run("down").1.ends_with("Not applying all down migrations"), "an empty answer is no");
+    assert!(
+        run("down").1.ends_with("Not applying all down migrations"),
+        "an empty answer is no"
+    );
     assert_eq!(run("force 3"), both(0, ""));
     assert_eq!(run("force -- -1"), both(0, ""));
     assert_eq!(run("force -2"), both(1, "error: version must be >= -1"));
@@ -105,10 +164,16 @@ fn what_cannot_work_is_one_line_without_a_password() {
         "mysql://u:hunter2@h/db",
         "postgres://u:hunter2@h:x/db",
     ] {
-        for command in [&["-command", "up", "-database-url", url][..], &["-database", url, "up"][..]] {
+        for command in [
+            &["-command", "up", "-database-url", url][..],
+            &["-database", url, "up"][..],
+        ] {
             let (code, _, stderr) = migrate(command, &[]);
             assert_eq!(code, 1, "{stderr}");
-            assert!(stderr.lines().count() == 1 && !stderr.contains("hunter2"), "{stderr}");
+            assert!(
+                stderr.lines().count() == 1 && !stderr.contains("hunter2"),
+                "{stderr}"
+            );
         }
     }
 }

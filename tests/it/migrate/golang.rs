@@ -13,26 +13,39 @@ use crate::support::postgres::database;
 
 fn golang(url: &str, path: &std::path::Path, arguments: &[&str]) -> Option<Command> {
     let Some(binary) = std::env::var_os("GOLANG_MIGRATE") else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "GOLANG_MIGRATE does not name a golang-migrate binary");
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "GOLANG_MIGRATE does not name a golang-migrate binary"
+        );
         println!("skipped: GOLANG_MIGRATE does not name a golang-migrate binary");
         return None;
     };
     let mut command = Command::new(binary);
-    command.arg("-path").arg(path).args(["-database", url]).args(arguments);
+    command
+        .arg("-path")
+        .arg(path)
+        .args(["-database", url])
+        .args(arguments);
     Some(command)
 }
 
 fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
+    String::from_utf8_lossy(&output.stderr)
+        .trim_end()
+        .to_owned()
 }
 
 #[tokio::test]
 async fn each_tool_continues_what_the_other_began() {
     let url = database().await.url;
     let files = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
-    let run = |arguments: &[&str]| golang(&url, files, arguments).map(|mut command| command.output().unwrap());
+    let run = |arguments: &[&str]| {
+        golang(&url, files, arguments).map(|mut command| command.output().unwrap())
+    };
 
-    let Some(first) = run(&["up", "1"]) else { return };
+    let Some(first) = run(&["up", "1"]) else {
+        return;
+    };
     assert!(first.status.success(), "{}", text(&first));
     let mut ours = migrator(&url, Source::embedded()).await;
     assert_eq!(ours.version().await.unwrap(), clean(1));
@@ -59,14 +72,19 @@ async fn each_tool_continues_what_the_other_began() {
 async fn each_tool_sees_the_others_failure() {
     let url = database().await.url;
     let broken = folder(&[("1_a.up.sql", "SELECT nonsense;")]);
-    let Some(mut command) = golang(&url, broken.path(), &["up"]) else { return };
+    let Some(mut command) = golang(&url, broken.path(), &["up"]) else {
+        return;
+    };
     assert!(!command.output().unwrap().status.success());
     let mut ours = in_folder(&url, &broken).await;
     assert!(matches!(ours.up(None).await, Err(Error::Dirty(1))));
     ours.force(-1).await.unwrap();
     assert!(matches!(ours.up(None).await, Err(Error::Migration { .. })));
     let theirs = command.output().unwrap();
-    assert_eq!(text(&theirs), "error: Dirty database version 1. Fix and force version.");
+    assert_eq!(
+        text(&theirs),
+        "error: Dirty database version 1. Fix and force version."
+    );
 }
 
 #[tokio::test]
@@ -74,7 +92,9 @@ async fn each_tool_waits_for_the_other() {
     let slow = folder(&[("1_a.up.sql", "CREATE TABLE a (); SELECT pg_sleep(3);")]);
 
     let url = database().await.url;
-    let Some(mut command) = golang(&url, slow.path(), &["up"]) else { return };
+    let Some(mut command) = golang(&url, slow.path(), &["up"]) else {
+        return;
+    };
     let mut theirs = command.spawn().unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut ours = in_folder(&url, &slow).await;
@@ -87,7 +107,13 @@ async fn each_tool_waits_for_the_other() {
     let running = tokio::spawn(async move { ours.up(None).await });
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut command = golang(&url, slow.path(), &["up"]).unwrap();
-    let theirs = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    assert_eq!(text(&theirs), "no change", "it waited, or it would have found a dirty version or no version");
+    let theirs = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        text(&theirs),
+        "no change",
+        "it waited, or it would have found a dirty version or no version"
+    );
     assert_eq!(running.await.unwrap().unwrap().steps.len(), 1);
 }

@@ -48,23 +48,51 @@ impl Decoder for Raw {
 }
 
 /// A unary call by gRPC to a port of the service.
-pub(crate) async fn call(url: &str, path: &'static str, token: &str, message: Vec<u8>) -> Result<Bytes, Status> {
-    let channel = Endpoint::from_shared(url.to_owned()).expect("a URL").connect().await.expect("a connection");
+pub(crate) async fn call(
+    url: &str,
+    path: &'static str,
+    token: &str,
+    message: Vec<u8>,
+) -> Result<Bytes, Status> {
+    let channel = Endpoint::from_shared(url.to_owned())
+        .expect("a URL")
+        .connect()
+        .await
+        .expect("a connection");
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.expect("ready");
     let mut request = Request::new(Bytes::from(message));
     if !token.is_empty() {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+        request.metadata_mut().insert(
+            "authorization",
+            format!("Bearer {token}").parse().expect("a header"),
+        );
     }
-    grpc.unary(request, http::uri::PathAndQuery::from_static(path), Raw).await.map(tonic::Response::into_inner)
+    grpc.unary(request, http::uri::PathAndQuery::from_static(path), Raw)
+        .await
+        .map(tonic::Response::into_inner)
 }
 
 /// A unary call by gRPC-Web: the message of the answer, or the code it failed with.
-pub(crate) async fn call_web(service: &Service, path: &str, token: &str, message: &[u8]) -> Result<Vec<u8>, Code> {
+pub(crate) async fn call_web(
+    service: &Service,
+    path: &str,
+    token: &str,
+    message: &[u8],
+) -> Result<Vec<u8>, Code> {
+    send_web(service, authorized(Method::POST, path, token), message).await
+}
+
+/// As [`call_web`], for a request with headers of its own.
+pub(crate) async fn send_web(
+    service: &Service,
+    request: http::request::Builder,
+    message: &[u8],
+) -> Result<Vec<u8>, Code> {
     let mut body = vec![0];
     body.put_u32(u32::try_from(message.len()).expect("a short message"));
     body.extend_from_slice(message);
-    let request = authorized(Method::POST, path, token)
+    let request = request
         .header(header::CONTENT_TYPE, "application/grpc-web+proto")
         .header("x-grpc-web", "1");
     let response = service.send_raw(request, body).await;
@@ -82,7 +110,10 @@ pub(crate) async fn call_web(service: &Service, path: &str, token: &str, message
             answer = frame.to_vec();
         } else {
             let trailers = String::from_utf8_lossy(frame).into_owned();
-            let code = trailers.lines().find_map(|line| line.strip_prefix("grpc-status:")).expect("a status");
+            let code = trailers
+                .lines()
+                .find_map(|line| line.strip_prefix("grpc-status:"))
+                .expect("a status");
             match Code::from_bytes(code.trim().as_bytes()) {
                 Code::Ok => {}
                 code => return Err(code),

@@ -36,18 +36,30 @@ pub(crate) struct Database {
 /// Makes a database.
 pub(crate) async fn database() -> Database {
     // Starting takes a second, which the other tests of this thread need not wait for.
-    let admin = tokio::task::spawn_blocking(|| SERVER.url("postgres")).await.expect("a server");
+    let admin = tokio::task::spawn_blocking(|| SERVER.url("postgres"))
+        .await
+        .expect("a server");
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = connect(&admin).await;
     let sql = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::raw_sql(sql).execute(&mut connection).await.expect("a database");
+    sqlx::raw_sql(sql)
+        .execute(&mut connection)
+        .await
+        .expect("a database");
     connection.close().await.expect("closed");
-    Database { url: SERVER.url(&name) }
+    Database {
+        url: SERVER.url(&name),
+    }
 }
 
 /// A connection of the test's own.
 pub(crate) async fn connect(url: &str) -> PgConnection {
-    DatabaseUrl::parse(url).expect("a URL").connect_options().connect().await.expect("a connection")
+    DatabaseUrl::parse(url)
+        .expect("a URL")
+        .connect_options()
+        .connect()
+        .await
+        .expect("a connection")
 }
 
 fn folder(process: u32) -> PathBuf {
@@ -56,9 +68,16 @@ fn folder(process: u32) -> PathBuf {
 
 /// Removes what runs that were killed left behind.
 fn remove_stale_folders() {
-    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|id| id.parse::<u32>().ok());
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|id| id.parse::<u32>().ok());
         if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }

@@ -45,7 +45,11 @@ impl Service {
 
     /// A service with some variables set, which need not be ready.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
-        Self::start_on(database().await, tempfile::tempdir().expect("a folder"), variables)
+        Self::start_on(
+            database().await,
+            tempfile::tempdir().expect("a folder"),
+            variables,
+        )
     }
 
     /// Starts again with the same data.
@@ -59,7 +63,10 @@ impl Service {
 
     fn start_on(database: Database, data: TempDir, variables: &[(&str, &str)]) -> Self {
         let mut command = command(data.path(), &database.url);
-        command.envs(variables.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::null());
+        command
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null());
         let mut child = command.spawn().expect("the service starts");
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -79,17 +86,31 @@ impl Service {
         });
         let Ok((http, grpc)) = receiver.recv_timeout(START) else {
             let _ = child.kill();
-            panic!("the service did not start:\n{}", log.lock().expect("the log"));
+            panic!(
+                "the service did not start:\n{}",
+                log.lock().expect("the log")
+            );
         };
         let url = |addr: Value| format!("http://{}", addr.as_str().expect("an address"));
-        Self { child, data, database, http: url(http), grpc: url(grpc), log }
+        Self {
+            child,
+            data,
+            database,
+            http: url(http),
+            grpc: url(grpc),
+            log,
+        }
     }
 
     /// Waits until the service is ready.
     pub(crate) async fn ready(&self) {
         let started = Instant::now();
         while self.get("/ready", "").await.status() != 200 {
-            assert!(started.elapsed() < START, "not ready:\n{}", self.log.lock().expect("the log"));
+            assert!(
+                started.elapsed() < START,
+                "not ready:\n{}",
+                self.log.lock().expect("the log")
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -103,9 +124,19 @@ impl Service {
     pub(crate) fn token_with(&self, scopes: &str, variables: &[(&str, &str)]) -> String {
         let mut command = command(self.data.path(), &self.database.url);
         let command = command.envs(variables.iter().copied());
-        let output = command.args(["token", "--scope", scopes, "--sub", "user_456"]).output().expect("a token");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        let output = command
+            .args(["token", "--scope", scopes, "--sub", "user_456"])
+            .output()
+            .expect("a token");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
     }
 
     /// Id of the process.
@@ -119,23 +150,38 @@ impl Service {
     }
 
     /// Sends a request and reads the answer as JSON.
-    pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<Vec<u8>>) -> Response<Value> {
+    pub(crate) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Vec<u8>>,
+    ) -> Response<Value> {
         let (parts, bytes) = self.send_raw(request, body).await.into_parts();
         let json = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
         };
         Response::from_parts(parts, json)
     }
 
     /// Sends a request to a path of the HTTP port.
-    pub(crate) async fn send_raw(&self, request: http::request::Builder, body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
+    pub(crate) async fn send_raw(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Vec<u8>>,
+    ) -> Response<Vec<u8>> {
         let mut request: Request<Full<bytes::Bytes>> =
             request.body(Full::from(body.into())).expect("a request");
-        *request.uri_mut() = format!("{}{}", self.http, request.uri()).parse().expect("a URI");
+        *request.uri_mut() = format!("{}{}", self.http, request.uri())
+            .parse()
+            .expect("a URI");
         let client: Client<HttpConnector, _> = Client::builder(TokioExecutor::new()).build_http();
-        let (parts, body) = client.request(request).await.expect("an answer").into_parts();
+        let (parts, body) = client
+            .request(request)
+            .await
+            .expect("an answer")
+            .into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         Response::from_parts(parts, bytes.to_vec())
     }
@@ -146,8 +192,15 @@ impl Service {
     }
 
     /// A request with a JSON body.
-    pub(crate) async fn json(&self, method: Method, path: &str, token: &str, body: &Value) -> Response<Value> {
-        let request = authorized(method, path, token).header(header::CONTENT_TYPE, "application/json");
+    pub(crate) async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: &Value,
+    ) -> Response<Value> {
+        let request =
+            authorized(method, path, token).header(header::CONTENT_TYPE, "application/json");
         self.send(request, body.to_string()).await
     }
 }
@@ -155,7 +208,11 @@ impl Service {
 /// A request with a token, or without one when it is empty.
 pub(crate) fn authorized(method: Method, path: &str, token: &str) -> http::request::Builder {
     let request = Request::builder().method(method).uri(path);
-    if token.is_empty() { request } else { request.header(header::AUTHORIZATION, format!("Bearer {token}")) }
+    if token.is_empty() {
+        request
+    } else {
+        request.header(header::AUTHORIZATION, format!("Bearer {token}"))
+    }
 }
 
 fn command(data: &std::path::Path, database_url: &str) -> Command {

@@ -11,7 +11,11 @@ pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
     let names = found.callable().map(|value| &value.json_name);
     let strict = found.has_json_names();
     let mut known: Vec<&str> = Vec::new();
-    let readable: Vec<_> = if strict { found.callable().collect() } else { found.values.iter().collect() };
+    let readable: Vec<_> = if strict {
+        found.callable().collect()
+    } else {
+        found.values.iter().collect()
+    };
     let to_number = readable.into_iter().map(|value| {
         let mut spellings = vec![value.json_name.as_str(), value.name.as_str()];
         spellings.truncate(if strict { 1 } else { 2 });

@@ -155,7 +155,9 @@ fn check_field(scope: &Scope<'_>, message: &Message, field: &Field) -> TokenStre
 /// Whether `value` is not its type's zero.
 fn is_set(ty: &Type) -> TokenStream {
     match ty {
-        Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Decimal(_) => quote!(!value.is_empty()),
+        Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Decimal(_) => {
+            quote!(!value.is_empty())
+        }
         Type::Scalar(Scalar::Bool) => quote!(*value),
         Type::Scalar(Scalar::Double | Scalar::Float) => quote!(*value != 0.0),
         _ => quote!(*value != 0),
@@ -256,11 +258,18 @@ fn check_value(
 ) -> TokenStream {
     let mut checks = check_rules(scope, field, rules, value);
     match &field.ty {
-        Type::Message(_) => checks.extend(quote!(::transcode::validate::Validate::validate(#value, violations);)),
+        Type::Message(_) => {
+            checks.extend(quote!(::transcode::validate::Validate::validate(#value, violations);))
+        }
         Type::Decimal(decimal) => {
             let (whole, fraction) = (decimal.integer_digits, decimal.fraction_digits);
-            let text = format!("Must be a decimal of at least 0, with at most {whole} digits before the point and {fraction} after it");
-            let (whole, fraction) = (Literal::i32_unsuffixed(whole), Literal::i32_unsuffixed(fraction));
+            let text = format!(
+                "Must be a decimal of at least 0, with at most {whole} digits before the point and {fraction} after it"
+            );
+            let (whole, fraction) = (
+                Literal::i32_unsuffixed(whole),
+                Literal::i32_unsuffixed(fraction),
+            );
             checks.extend(quote! {
                 if !::transcode::validate::is_decimal(#value, #whole, #fraction) { violations.add(#text); }
             });
@@ -268,7 +277,11 @@ fn check_value(
         _ => {}
     }
     if field.no_null_characters {
-        let holds = if field.ty == Type::WellKnown(WellKnown::Struct) { quote!(object_has_nul) } else { quote!(has_nul) };
+        let holds = if field.ty == Type::WellKnown(WellKnown::Struct) {
+            quote!(object_has_nul)
+        } else {
+            quote!(has_nul)
+        };
         checks.extend(quote! {
             if ::transcode::validate::#holds(#value) { violations.add("Must not contain a null character"); }
         });

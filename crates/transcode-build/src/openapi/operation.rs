@@ -20,14 +20,25 @@ impl Route {
         let mut path = String::new();
         for (index, segment) in template.segments.iter().enumerate() {
             path.push('/');
-            let variable = template.variables.iter().find(|variable| (variable.start..variable.end).contains(&index));
+            let variable = template
+                .variables
+                .iter()
+                .find(|variable| (variable.start..variable.end).contains(&index));
             match (segment, variable) {
                 (Segment::Literal(word), _) => path.push_str(word),
                 (_, variable) => {
-                    let field = variable.map(|variable| variable.field.clone()).unwrap_or_default();
-                    let stem = field.last().map_or_else(|| "segment".to_owned(), |name| camel(name));
+                    let field = variable
+                        .map(|variable| variable.field.clone())
+                        .unwrap_or_default();
+                    let stem = field
+                        .last()
+                        .map_or_else(|| "segment".to_owned(), |name| camel(name));
                     let taken = params.iter().filter(|(_, other)| *other == field).count();
-                    let name = if taken == 0 { stem } else { format!("{stem}{}", taken + 1) };
+                    let name = if taken == 0 {
+                        stem
+                    } else {
+                        format!("{stem}{}", taken + 1)
+                    };
                     path.push_str(&format!("{{{name}}}"));
                     params.push((name, field));
                 }
@@ -72,9 +83,18 @@ pub(super) fn operation(
     index: usize,
     route: &Route,
 ) -> Value {
-    let summary = method.docs.lines().next().unwrap_or_default().trim_end_matches('.');
+    let summary = method
+        .docs
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
     let id = camel(&method.name);
-    let tag = if service.options.tag.is_empty() { &service.name } else { &service.options.tag };
+    let tag = if service.options.tag.is_empty() {
+        &service.name
+    } else {
+        &service.options.tag
+    };
     let mut operation = json!({
         "operationId": if index == 0 { id } else { format!("{id}{}", index + 1) },
         "summary": if index == 0 { summary.to_owned() } else { format!("{summary} ({})", route.path) },
@@ -85,8 +105,11 @@ pub(super) fn operation(
     if method.deprecated {
         operation["deprecated"] = json!(true);
     }
-    operation["security"] =
-        if method.options.public { json!([]) } else { json!([{"bearerAuth": method.options.scopes}]) };
+    operation["security"] = if method.options.public {
+        json!([])
+    } else {
+        json!([{"bearerAuth": method.options.scopes}])
+    };
     if let Some(body) = body(schemas, method, binding) {
         operation["requestBody"] = body;
     }
@@ -95,11 +118,18 @@ pub(super) fn operation(
 }
 
 fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
-    let role = if binding.method == "PATCH" { Role::Patch } else { Role::Input };
+    let role = if binding.method == "PATCH" {
+        Role::Patch
+    } else {
+        Role::Input
+    };
     let api = schemas.api;
     let (schema, example) = match &binding.body {
         Body::None => return None,
-        Body::Whole => (schemas.message(&method.input, Role::Input), schemas.example(&method.input, Role::Input)),
+        Body::Whole => (
+            schemas.message(&method.input, Role::Input),
+            schemas.example(&method.input, Role::Input),
+        ),
         Body::Field(name) => {
             let field = api.messages[&method.input].field(name)?;
             match &field.ty {
@@ -117,17 +147,29 @@ fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option
     Some(json!({"required": true, "content": {"application/json": media}}))
 }
 
-fn parameters(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding, route: &Route) -> Vec<Value> {
+fn parameters(
+    schemas: &mut Schemas<'_>,
+    method: &Method,
+    binding: &Binding,
+    route: &Route,
+) -> Vec<Value> {
     let api = schemas.api;
     let input = &api.messages[&method.input];
     let mut parameters = Vec::new();
     for (name, path) in &route.params {
-        let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+        let mut parameter =
+            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
         if let Some(field) = resolve(schemas, input, path) {
             if !field.docs.is_empty() {
                 parameter["description"] = json!(field.docs);
             }
-            if route.params.iter().filter(|(_, other)| other == path).count() == 1 {
+            if route
+                .params
+                .iter()
+                .filter(|(_, other)| other == path)
+                .count()
+                == 1
+            {
                 parameter["schema"] = parameter_schema(schemas, field);
             }
         }
@@ -136,7 +178,11 @@ fn parameters(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding, rou
     if binding.body != Body::Whole {
         let skip = |field: &Field| {
             let in_body = matches!(&binding.body, Body::Field(name) if *name == field.name);
-            let in_path = binding.template.variables.iter().any(|variable| variable.field == [field.name.clone()]);
+            let in_path = binding
+                .template
+                .variables
+                .iter()
+                .any(|variable| variable.field == [field.name.clone()]);
             // A oneof has one member: with one in the path the others can't be given.
             let sibling = binding.template.variables.iter().any(|variable| {
                 let bound = variable.field.first().and_then(|name| input.field(name));
@@ -150,14 +196,26 @@ fn parameters(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding, rou
             in_body || in_path || sibling || mask
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
-            query(schemas, field, "", &mut vec![method.input.clone()], &mut parameters);
+            query(
+                schemas,
+                field,
+                "",
+                &mut vec![method.input.clone()],
+                &mut parameters,
+            );
         }
     }
     parameters
 }
 
 /// Adds the query parameters of a field: itself, or the fields of a message with dots between.
-fn query(schemas: &mut Schemas<'_>, field: &Field, prefix: &str, open: &mut Vec<String>, parameters: &mut Vec<Value>) {
+fn query(
+    schemas: &mut Schemas<'_>,
+    field: &Field,
+    prefix: &str,
+    open: &mut Vec<String>,
+    parameters: &mut Vec<Value>,
+) {
     let name = format!("{prefix}{}", field.json_name);
     match &field.ty {
         Type::Message(message) if !matches!(field.shape, Shape::Repeated | Shape::Map(_)) => {
@@ -173,7 +231,8 @@ fn query(schemas: &mut Schemas<'_>, field: &Field, prefix: &str, open: &mut Vec<
         }
         _ if !field.ty.is_text() || matches!(field.shape, Shape::Map(_)) => {}
         _ => {
-            let mut parameter = json!({"name": name, "in": "query", "schema": parameter_schema(schemas, field)});
+            let mut parameter =
+                json!({"name": name, "in": "query", "schema": parameter_schema(schemas, field)});
             if !field.docs.is_empty() {
                 parameter["description"] = json!(field.docs);
             }
@@ -204,7 +263,12 @@ fn resolve<'a>(schemas: &Schemas<'a>, message: &'a Message, path: &[String]) -> 
     }
 }
 
-fn answers(schemas: &mut Schemas<'_>, service: &Service, method: &Method, binding: &Binding) -> Value {
+fn answers(
+    schemas: &mut Schemas<'_>,
+    service: &Service,
+    method: &Method,
+    binding: &Binding,
+) -> Value {
     let mut answers = Map::new();
     let status = method.options.success_status.max(200).to_string();
     answers.insert(status, success(schemas, service, method, binding));
@@ -214,7 +278,11 @@ fn answers(schemas: &mut Schemas<'_>, service: &Service, method: &Method, bindin
         ("401", "Unauthorized", !method.options.public),
         ("403", "Forbidden", !method.options.public),
         ("404", "NotFound", reason("NOT_FOUND")),
-        ("409", "Conflict", reason("CONFLICT") || reason("ALREADY_EXISTS")),
+        (
+            "409",
+            "Conflict",
+            reason("CONFLICT") || reason("ALREADY_EXISTS"),
+        ),
         ("413", "BodyTooLarge", binding.body != Body::None),
         ("415", "UnsupportedMediaType", binding.body != Body::None),
         ("429", "RateLimited", true),
@@ -223,21 +291,36 @@ fn answers(schemas: &mut Schemas<'_>, service: &Service, method: &Method, bindin
         ("504", "Timeout", true),
     ] {
         if applies {
-            answers.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/{name}")}));
+            answers.insert(
+                status.to_owned(),
+                json!({"$ref": format!("#/components/responses/{name}")}),
+            );
         }
     }
     Value::Object(answers)
 }
 
-fn success(schemas: &mut Schemas<'_>, service: &Service, method: &Method, binding: &Binding) -> Value {
+fn success(
+    schemas: &mut Schemas<'_>,
+    service: &Service,
+    method: &Method,
+    binding: &Binding,
+) -> Value {
     let api = schemas.api;
     if method.options.success_status == 204 {
         return json!({"description": "Done; there is nothing to say."});
     }
     let output = &api.messages[&method.output];
-    let (data, example) = match binding.response_body.as_deref().and_then(|name| output.field(name)) {
+    let (data, example) = match binding
+        .response_body
+        .as_deref()
+        .and_then(|name| output.field(name))
+    {
         Some(field) => (schemas.field(field, Role::Output), Value::Null),
-        None => (schemas.message(&method.output, Role::Output), schemas.example(&method.output, Role::Output)),
+        None => (
+            schemas.message(&method.output, Role::Output),
+            schemas.example(&method.output, Role::Output),
+        ),
     };
     let mut media = if service.options.envelope {
         let name = format!("{}Envelope", output.path.join(""));
@@ -270,8 +353,7 @@ fn success(schemas: &mut Schemas<'_>, service: &Service, method: &Method, bindin
         "content": {"application/json": media},
     });
     if !method.location.is_empty() {
-        answer["headers"] =
-            json!({"Location": {"description": "Path of the new resource.", "schema": {"type": "string"}}});
+        answer["headers"] = json!({"Location": {"description": "Path of the new resource.", "schema": {"type": "string"}}});
     }
     answer
 }
@@ -296,31 +378,114 @@ fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
 pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
     let api = schemas.api;
     let used = |name: &str| match name {
-        "NotFound" => api.services.iter().any(|s| s.methods.iter().any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))),
-        "Conflict" => api.services.iter().any(|s| {
-            s.methods.iter().any(|m| m.options.reasons.iter().any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS"))
+        "NotFound" => api.services.iter().any(|s| {
+            s.methods
+                .iter()
+                .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
         }),
-        "BodyTooLarge" | "UnsupportedMediaType" => {
-            api.services.iter().flat_map(|s| &s.methods).flat_map(|m| &m.bindings).any(|b| b.body != Body::None)
-        }
-        "Unauthorized" | "Forbidden" => api.services.iter().flat_map(|s| &s.methods).any(|m| !m.options.public),
+        "Conflict" => api.services.iter().any(|s| {
+            s.methods.iter().any(|m| {
+                m.options
+                    .reasons
+                    .iter()
+                    .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
+            })
+        }),
+        "BodyTooLarge" | "UnsupportedMediaType" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .flat_map(|m| &m.bindings)
+            .any(|b| b.body != Body::None),
+        "Unauthorized" | "Forbidden" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .any(|m| !m.options.public),
         _ => true,
     };
     let error = error(schemas);
-    let retry = json!({"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}});
+    let retry =
+        json!({"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}});
     let mut responses = Map::new();
     for (name, code, reason, description, message) in [
-        ("InvalidParameters", 3, 0, "Invalid request parameters; `details` names the fields.", "Invalid request parameters"),
-        ("Unauthorized", 16, 0, "Invalid or expired token.", "Invalid or expired token"),
-        ("Forbidden", 7, 0, "Insufficient permissions.", "Insufficient permissions"),
-        ("NotFound", 5, 0, "Resource not found.", "Resource not found"),
-        ("Conflict", 6, 0, "Resource already exists.", "Resource already exists"),
-        ("BodyTooLarge", 3, 0, "The body is too large.", "The body must not be larger than 1048576 bytes"),
-        ("UnsupportedMediaType", 3, 0, "The body is not JSON.", "Content-Type must be application/json"),
-        ("RateLimited", 8, 1, "Too many requests.", "Too many requests"),
-        ("InternalError", 13, 0, "Internal server error.", "An unexpected error occurred"),
-        ("ServiceUnavailable", 14, 1, "Service temporarily unavailable.", "Service temporarily unavailable"),
-        ("Timeout", 4, 0, "The request took too long.", "The request took too long"),
+        (
+            "InvalidParameters",
+            3,
+            0,
+            "Invalid request parameters; `details` names the fields.",
+            "Invalid request parameters",
+        ),
+        (
+            "Unauthorized",
+            16,
+            0,
+            "Invalid or expired token.",
+            "Invalid or expired token",
+        ),
+        (
+            "Forbidden",
+            7,
+            0,
+            "Insufficient permissions.",
+            "Insufficient permissions",
+        ),
+        (
+            "NotFound",
+            5,
+            0,
+            "Resource not found.",
+            "Resource not found",
+        ),
+        (
+            "Conflict",
+            6,
+            0,
+            "Resource already exists.",
+            "Resource already exists",
+        ),
+        (
+            "BodyTooLarge",
+            3,
+            0,
+            "The body is too large.",
+            "The body must not be larger than 1048576 bytes",
+        ),
+        (
+            "UnsupportedMediaType",
+            3,
+            0,
+            "The body is not JSON.",
+            "Content-Type must be application/json",
+        ),
+        (
+            "RateLimited",
+            8,
+            1,
+            "Too many requests.",
+            "Too many requests",
+        ),
+        (
+            "InternalError",
+            13,
+            0,
+            "Internal server error.",
+            "An unexpected error occurred",
+        ),
+        (
+            "ServiceUnavailable",
+            14,
+            1,
+            "Service temporarily unavailable.",
+            "Service temporarily unavailable",
+        ),
+        (
+            "Timeout",
+            4,
+            0,
+            "The request took too long.",
+            "The request took too long",
+        ),
     ] {
         if api.services.is_empty() || !used(name) {
             continue;
@@ -334,7 +499,8 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         if api.services.iter().any(|service| service.options.envelope) {
             media["example"] = example;
         }
-        let mut response = json!({"description": description, "content": {"application/json": media}});
+        let mut response =
+            json!({"description": description, "content": {"application/json": media}});
         if reason == 1 {
             response["headers"] = retry.clone();
         }
@@ -344,8 +510,17 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
 }
 
 fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
-    let named = schemas.api.enums.values().find(|found| found.names_errors());
-    let value = named.and_then(|found| found.values.iter().find(|value| value.options.grpc_codes.contains(&code)));
+    let named = schemas
+        .api
+        .enums
+        .values()
+        .find(|found| found.names_errors());
+    let value = named.and_then(|found| {
+        found
+            .values
+            .iter()
+            .find(|value| value.options.grpc_codes.contains(&code))
+    });
     value.map_or_else(|| code.to_string(), |value| value.json_name.clone())
 }
 
@@ -353,9 +528,17 @@ fn error(schemas: &mut Schemas<'_>) -> Value {
     let api = schemas.api;
     let mut code = json!({"type": "string", "description": "Why the request failed."});
     if let Some(found) = api.enums.values().find(|found| found.names_errors()) {
-        code["enum"] = found.callable().map(|value| json!(value.json_name)).collect();
-        let lines = found.callable().map(|value| format!("- `{}`: {}", value.json_name, value.docs.replace('\n', " ")));
-        code["description"] = json!(format!("Why the request failed.\n\n{}", lines.collect::<Vec<_>>().join("\n")));
+        code["enum"] = found
+            .callable()
+            .map(|value| json!(value.json_name))
+            .collect();
+        let lines = found
+            .callable()
+            .map(|value| format!("- `{}`: {}", value.json_name, value.docs.replace('\n', " ")));
+        code["description"] = json!(format!(
+            "Why the request failed.\n\n{}",
+            lines.collect::<Vec<_>>().join("\n")
+        ));
     }
     let details = json!({
         "type": "object",

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::ir::{Api, Field, Message, Scalar, Shape, Type, WellKnown};
-use crate::options::{BEHAVIOR_IMMUTABLE, BEHAVIOR_OUTPUT_ONLY, FieldRules, IGNORE_IF_ZERO_VALUE, TypeRules};
+use crate::options::{
+    BEHAVIOR_IMMUTABLE, BEHAVIOR_OUTPUT_ONLY, FieldRules, IGNORE_IF_ZERO_VALUE, TypeRules,
+};
 
 /// What a message is described for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +28,10 @@ pub(super) struct Schemas<'a> {
 
 impl<'a> Schemas<'a> {
     pub(super) fn new(api: &'a Api) -> Self {
-        Self { api, made: BTreeMap::new() }
+        Self {
+            api,
+            made: BTreeMap::new(),
+        }
     }
 
     pub(super) fn finish(self) -> Value {
@@ -63,7 +68,12 @@ impl<'a> Schemas<'a> {
         let mut required = Vec::new();
         for field in fields {
             if match role {
-                Role::Output => matches!(field.shape, Shape::Implicit | Shape::Repeated | Shape::Map(_)) || field.required(),
+                Role::Output => {
+                    matches!(
+                        field.shape,
+                        Shape::Implicit | Shape::Repeated | Shape::Map(_)
+                    ) || field.required()
+                }
                 Role::Input => field.required(),
                 Role::Patch => false,
             } {
@@ -85,7 +95,9 @@ impl<'a> Schemas<'a> {
             let members: Vec<_> = message
                 .fields
                 .iter()
-                .filter(|field| matches!(field.shape, Shape::Oneof { index: of, .. } if of == index))
+                .filter(
+                    |field| matches!(field.shape, Shape::Oneof { index: of, .. } if of == index),
+                )
                 .map(|field| json!({"required": [field.json_name]}))
                 .collect();
             let none = json!({"not": {"anyOf": members}});
@@ -93,7 +105,9 @@ impl<'a> Schemas<'a> {
             if !oneof.required {
                 choices.push(none);
             }
-            let all = schema.as_object_mut().map(|map| map.entry("allOf").or_insert_with(|| json!([])));
+            let all = schema
+                .as_object_mut()
+                .map(|map| map.entry("allOf").or_insert_with(|| json!([])));
             if let Some(Value::Array(all)) = all {
                 all.push(json!({"oneOf": choices}));
             }
@@ -127,11 +141,18 @@ impl<'a> Schemas<'a> {
     fn list(&mut self, field: &Field, role: Role) -> Value {
         let none = FieldRules::default();
         let (min, max, items) = match &field.rules.rules {
-            Some(TypeRules::Repeated(rules)) => (rules.min_items, rules.max_items, rules.items.as_deref()),
+            Some(TypeRules::Repeated(rules)) => {
+                (rules.min_items, rules.max_items, rules.items.as_deref())
+            }
             _ => (None, None, None),
         };
-        let mut schema = json!({"type": "array", "items": self.value(field, items.unwrap_or(&none), role)});
-        set(&mut schema, "minItems", min.or(field.required().then_some(1)));
+        let mut schema =
+            json!({"type": "array", "items": self.value(field, items.unwrap_or(&none), role)});
+        set(
+            &mut schema,
+            "minItems",
+            min.or(field.required().then_some(1)),
+        );
         set(&mut schema, "maxItems", max);
         schema
     }
@@ -139,19 +160,25 @@ impl<'a> Schemas<'a> {
     fn map(&mut self, field: &Field, role: Role) -> Value {
         let none = FieldRules::default();
         let (min, max, keys, values) = match &field.rules.rules {
-            Some(TypeRules::Map(rules)) => {
-                (rules.min_pairs, rules.max_pairs, rules.keys.as_deref(), rules.values.as_deref())
-            }
+            Some(TypeRules::Map(rules)) => (
+                rules.min_pairs,
+                rules.max_pairs,
+                rules.keys.as_deref(),
+                rules.values.as_deref(),
+            ),
             _ => (None, None, None, None),
         };
-        let mut schema =
-            json!({"type": "object", "additionalProperties": self.value(field, values.unwrap_or(&none), role)});
+        let mut schema = json!({"type": "object", "additionalProperties": self.value(field, values.unwrap_or(&none), role)});
         if let Some(rules) = keys {
             let mut names = json!({"type": "string"});
             constrain(&mut names, rules, false);
             schema["propertyNames"] = names;
         }
-        set(&mut schema, "minProperties", min.or(field.required().then_some(1)));
+        set(
+            &mut schema,
+            "minProperties",
+            min.or(field.required().then_some(1)),
+        );
         set(&mut schema, "maxProperties", max);
         schema
     }
@@ -167,22 +194,39 @@ impl<'a> Schemas<'a> {
             }
             Type::Enum(name) => {
                 let found = &api.enums[name];
-                let values: Vec<_> = found.callable().map(|value| value.json_name.clone()).collect();
+                let values: Vec<_> = found
+                    .callable()
+                    .map(|value| value.json_name.clone())
+                    .collect();
                 let name = found.path.join("");
-                self.add(&name, |_| json!({"type": "string", "enum": values, "description": found.docs}))
+                self.add(
+                    &name,
+                    |_| json!({"type": "string", "enum": values, "description": found.docs}),
+                )
             }
-            Type::Message(name) => {
-                self.message(name, if role == Role::Patch { Role::Input } else { role })
-            }
+            Type::Message(name) => self.message(
+                name,
+                if role == Role::Patch {
+                    Role::Input
+                } else {
+                    role
+                },
+            ),
             Type::WellKnown(WellKnown::Struct) if field.no_null_characters => self.text_object(),
             Type::WellKnown(kind) => well_known(*kind),
         };
         let zero_is_absent = rules.ignore == Some(IGNORE_IF_ZERO_VALUE) && role == Role::Output;
         constrain(&mut schema, rules, zero_is_absent);
-        if field.required() && field.ty == Type::Scalar(Scalar::String) && schema.get("minLength").is_none() {
+        if field.required()
+            && field.ty == Type::Scalar(Scalar::String)
+            && schema.get("minLength").is_none()
+        {
             schema["minLength"] = json!(1);
         }
-        if field.no_null_characters && schema.get("pattern").is_none() && field.ty == Type::Scalar(Scalar::String) {
+        if field.no_null_characters
+            && schema.get("pattern").is_none()
+            && field.ty == Type::Scalar(Scalar::String)
+        {
             schema["pattern"] = json!(NO_NUL);
         }
         schema
@@ -231,11 +275,17 @@ impl<'a> Schemas<'a> {
             }
             let value = match (&field.ty, example(field)) {
                 (_, Some(example)) => Some(example),
-                (Type::Message(name), None) if !open.contains(name) => Some(self.example_in(name, role, open)),
+                (Type::Message(name), None) if !open.contains(name) => {
+                    Some(self.example_in(name, role, open))
+                }
                 _ => None,
             };
             if let Some(value) = value {
-                let value = if field.shape == Shape::Repeated && !value.is_array() { json!([value]) } else { value };
+                let value = if field.shape == Shape::Repeated && !value.is_array() {
+                    json!([value])
+                } else {
+                    value
+                };
                 object.insert(field.json_name.clone(), value);
             }
         }
@@ -249,7 +299,9 @@ fn clearable(field: &Field) -> bool {
     let rules = field.rules.rules.as_ref();
     match field.shape {
         _ if field.required() => false,
-        Shape::Implicit => !matches!(rules, Some(TypeRules::String(rules)) if rules.lengths().0 > Some(0)),
+        Shape::Implicit => {
+            !matches!(rules, Some(TypeRules::String(rules)) if rules.lengths().0 > Some(0))
+        }
         _ => true,
     }
 }
@@ -289,7 +341,9 @@ fn example(field: &Field) -> Option<Value> {
     }
     let bare = || json!(field.example);
     Some(match &field.ty {
-        Type::Scalar(Scalar::String) | Type::Enum(_) | Type::WellKnown(WellKnown::Timestamp) => bare(),
+        Type::Scalar(Scalar::String) | Type::Enum(_) | Type::WellKnown(WellKnown::Timestamp) => {
+            bare()
+        }
         _ => serde_json::from_str(&field.example).unwrap_or_else(|_| bare()),
     })
 }
@@ -298,8 +352,12 @@ fn scalar(kind: Scalar) -> Value {
     match kind {
         Scalar::Double => json!({"type": "number", "format": "double"}),
         Scalar::Float => json!({"type": "number", "format": "float"}),
-        Scalar::Int32 => json!({"type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX}),
-        Scalar::UInt32 => json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX}),
+        Scalar::Int32 => {
+            json!({"type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX})
+        }
+        Scalar::UInt32 => {
+            json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX})
+        }
         Scalar::Int64 => json!({"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"}),
         Scalar::UInt64 => json!({"type": "string", "format": "uint64", "pattern": "^[0-9]+$"}),
         Scalar::Bool => json!({"type": "boolean"}),
@@ -312,7 +370,9 @@ fn well_known(kind: WellKnown) -> Value {
     match kind {
         WellKnown::Timestamp => json!({"type": "string", "format": "date-time"}),
         WellKnown::Duration => json!({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"}),
-        WellKnown::FieldMask => json!({"type": "string", "pattern": r"^([a-zA-Z0-9.]+(,[a-zA-Z0-9.]+)*)?$"}),
+        WellKnown::FieldMask => {
+            json!({"type": "string", "pattern": r"^([a-zA-Z0-9.]+(,[a-zA-Z0-9.]+)*)?$"})
+        }
         WellKnown::Struct => json!({"type": "object", "additionalProperties": true}),
         WellKnown::Value => json!({}),
         WellKnown::ListValue => json!({"type": "array", "items": {}}),
@@ -339,8 +399,16 @@ fn constrain(schema: &mut Value, rules: &FieldRules, zero_is_absent: bool) {
         }
         Some(TypeRules::Bytes(rules)) => {
             // Base64 takes four characters for three bytes.
-            set(schema, "minLength", rules.min_len.map(|bytes| bytes.div_ceil(3) * 4));
-            set(schema, "maxLength", rules.max_len.map(|bytes| bytes.div_ceil(3) * 4));
+            set(
+                schema,
+                "minLength",
+                rules.min_len.map(|bytes| bytes.div_ceil(3) * 4),
+            );
+            set(
+                schema,
+                "maxLength",
+                rules.max_len.map(|bytes| bytes.div_ceil(3) * 4),
+            );
         }
         Some(rules) => {
             let Some(bounds) = rules.bounds() else { return };
@@ -352,7 +420,10 @@ fn constrain(schema: &mut Value, rules: &FieldRules, zero_is_absent: bool) {
                     ("maximum", "maximum", &bounds.lte),
                     ("exclusiveMaximum", "maximum", &bounds.lt),
                 ] {
-                    if let Some(number) = bound.as_ref().and_then(|bound| serde_json::from_str::<Value>(bound).ok()) {
+                    if let Some(number) = bound
+                        .as_ref()
+                        .and_then(|bound| serde_json::from_str::<Value>(bound).ok())
+                    {
                         if let Some(map) = schema.as_object_mut() {
                             map.shift_remove(replaced);
                         }

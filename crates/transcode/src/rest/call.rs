@@ -8,11 +8,11 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
 use super::{Body, Problem, Transcoder, bind, body, render};
+use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::Policy;
 use crate::spec::{self, Binding};
 use crate::status;
-use crate::Violations;
 use crate::validate::Validate;
 
 /// A request whose binding was found.
@@ -112,7 +112,8 @@ impl Call {
 
     /// Answers that there is nothing. A generated service says it of a binding that is none of its own.
     pub fn not_found(self) -> Response<Body> {
-        self.transcoder.answer(&self.parts.extensions, Problem::no_such_resource())
+        self.transcoder
+            .answer(&self.parts.extensions, Problem::no_such_resource())
     }
 
     /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is

@@ -49,8 +49,12 @@ impl Problem {
 
     /// The error of a method that a path does not take.
     pub fn method_not_allowed(allowed: &[&str]) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::InvalidArgument, "Method not allowed")
-            .with_header(header::ALLOW, &allowed.join(", "))
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::InvalidArgument,
+            "Method not allowed",
+        )
+        .with_header(header::ALLOW, &allowed.join(", "))
     }
 
     /// Adds to `error.details`.

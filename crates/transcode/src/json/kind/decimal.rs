@@ -25,7 +25,10 @@ const MAX_LENGTH: usize = 400;
 impl<const PLACES: u32> Kind for Decimal<PLACES> {
     type Value = String;
 
-    fn decode<'de, D: Deserializer<'de>>(d: D, context: &mut Context) -> Result<Decoded<String>, D::Error> {
+    fn decode<'de, D: Deserializer<'de>>(
+        d: D,
+        context: &mut Context,
+    ) -> Result<Decoded<String>, D::Error> {
         let raw = <Box<RawValue> as serde::Deserialize>::deserialize(d)?;
         if raw.get() == "null" {
             return Ok(Decoded::Null);
@@ -61,7 +64,9 @@ fn plain(text: &str, places: usize) -> Option<String> {
     if !is_json_number(text) || text.len() > MAX_LENGTH {
         return None;
     }
-    let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (sign, rest) = text
+        .strip_prefix('-')
+        .map_or(("", text), |rest| ("-", rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let exponent: i64 = exponent.parse().ok()?;
@@ -109,7 +114,11 @@ fn finish(sign: &str, digits: &str, point: usize, places: usize) -> String {
     let (whole, fraction) = text.split_at(point + 1);
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +161,17 @@ mod tests {
 
     #[test]
     fn what_is_no_number() {
-        for text in ["", "abc", "1e999999999", "NaN", "1.", "+1", "\"1\"", "1e-999999999999999999999", "01"] {
+        for text in [
+            "",
+            "abc",
+            "1e999999999",
+            "NaN",
+            "1.",
+            "+1",
+            "\"1\"",
+            "1e-999999999999999999999",
+            "01",
+        ] {
             assert_eq!(plain(text, 4), None, "{text}");
         }
     }

@@ -442,7 +442,9 @@ impl<E: EnumNames> Kind for Enum<E> {
 
 impl<E: EnumNames> TextKind for Enum<E> {
     fn parse(text: &str) -> Result<i32, Expected> {
-        Self::from_str(text).or_else(|expected| Self::from_integer(text.parse::<i32>().map_err(|_| expected)?.into()))
+        Self::from_str(text).or_else(|expected| {
+            Self::from_integer(text.parse::<i32>().map_err(|_| expected)?.into())
+        })
     }
 }
 
