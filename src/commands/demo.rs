@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 5;
 /// Loads products until there are `count`; those that are there already stay as they are.
 pub(super) fn run(config: &Config, count: u32, url: &str, concurrency: u32) -> Result<(), Error> {
     let scopes = ["catalog:write".to_owned()];
-    let token = token::token(config, &scopes, "user_demo", Duration::from_secs(3600))?;
+    let token = token::token(config, &scopes, "user_demo", Duration::from_hours(1))?;
     let authorization: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
     runtime()?.block_on(async {
         let endpoint = Endpoint::from_shared(url.to_owned())?.connect_timeout(Duration::from_secs(5));

@@ -11,7 +11,7 @@ use crate::lifecycle::{NAME, VERSION};
 use crate::telemetry;
 
 /// How long the token that is shown at the start is good for.
-const SHOWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+const SHOWN_TOKEN_TTL: Duration = Duration::from_hours(24);
 
 /// Runs the service until a signal ends it.
 pub(super) fn run(config: &Config) -> Result<(), Error> {
@@ -54,19 +54,14 @@ fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Resu
         let app = App::start(config, parts).await?;
         tracing::info!(http = %app.http_addr()?, grpc = %app.grpc_addr()?, version = VERSION, "listening");
         if let Some(embedded) = embedded {
-            greet(config, embedded, app.http_addr()?, app.grpc_addr()?)?;
+            greet(config, embedded, app.http_addr()?, app.grpc_addr()?);
         }
         app.run().await
     })
 }
 
 /// Tells a developer what runs and how to call it.
-fn greet(
-    config: &Config,
-    embedded: &Embedded,
-    http: SocketAddr,
-    grpc: SocketAddr,
-) -> Result<(), Error> {
+fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAddr) {
     let scopes = ["catalog:read", "catalog:write"].map(str::to_owned);
     let base = format!("http://{}", reachable(http));
     let call = match token::token(config, &scopes, "user_456", SHOWN_TOKEN_TTL) {
@@ -91,7 +86,6 @@ fn greet(
         page = crate::transport::DOCS_PAGE,
         grpc = reachable(grpc),
     );
-    Ok(())
 }
 
 /// An address that this machine can call.

@@ -181,10 +181,10 @@ impl Flags {
                     value
                         .parse()
                         .map_err(|_| invalid(&value, "a number of migrations"))?,
-                )
+                );
             }
             "version" => {
-                self.version = Some(value.parse().map_err(|_| invalid(&value, "a version"))?)
+                self.version = Some(value.parse().map_err(|_| invalid(&value, "a version"))?);
             }
             // golang-migrate's own is a number of seconds.
             "lock-timeout" => {

@@ -120,7 +120,7 @@ async fn execute(
             _ => failed(style, "connect to database", &error),
         })?;
     migrator.on_step(|step| note(&step.to_string()));
-    stop_on_signals(migrator.stop_handle());
+    stop_on_signals(&migrator.stop_handle());
     let result = act(&mut migrator, &arguments.action, style).await;
     migrator.close().await;
     result
@@ -171,7 +171,7 @@ async fn act(migrator: &mut Migrator, action: &Action, style: Style) -> Result<(
                     ));
                 }
                 (Some(current), Style::Positional) if current.dirty => {
-                    note(&format!("{} (dirty)", current.version))
+                    note(&format!("{} (dirty)", current.version));
                 }
                 (Some(current), Style::Positional) => note(&current.version.to_string()),
             }
@@ -227,7 +227,7 @@ fn confirmed() -> bool {
 }
 
 /// Lets the running migration end, and no further one begin, on the signals of Ctrl-C and of an orchestrator.
-fn stop_on_signals(stop: std::sync::Arc<AtomicBool>) {
+fn stop_on_signals(stop: &std::sync::Arc<AtomicBool>) {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         // Without a handler the signal simply ends the process, and the server rolls back.

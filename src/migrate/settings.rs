@@ -84,16 +84,16 @@ impl Settings {
         .ok_or(SettingsError::NoUrl)?;
         let path = pick(&arguments.path, "MIGRATION_PATH", file.migration.path);
         // The URL's own x-migrations-table stands between the flag and the settings that are not about one database.
-        let table = match arguments.table.as_deref().filter(|table| !table.is_empty()) {
-            Some(table) => table.into(),
-            None => {
+        let table =
+            if let Some(table) = arguments.table.as_deref().filter(|table| !table.is_empty()) {
+                table.into()
+            } else {
                 let configured = pick(&None, "MIGRATION_TABLE", file.migration.table);
                 table_name(
                     &database_url,
                     configured.as_deref().unwrap_or(super::DEFAULT_TABLE),
                 )?
-            }
-        };
+            };
         let lock_timeout = match arguments.lock_timeout {
             Some(timeout) => timeout,
             None => match pick(&None, "MIGRATION_LOCK_TIMEOUT", file.migration.lock_timeout) {

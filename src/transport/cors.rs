@@ -38,5 +38,5 @@ pub(super) fn layer(origins: &[String]) -> CorsLayer {
         ])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED)
-        .max_age(std::time::Duration::from_secs(3600))
+        .max_age(std::time::Duration::from_hours(1))
 }

@@ -116,10 +116,9 @@ impl Loader<'_> {
         for file in files {
             if let Some(info) =
                 extension::<FileOptions>(self.pool, &file.options(), "transcode.v1.file")
+                && api.info == FileOptions::default()
             {
-                if api.info == FileOptions::default() {
-                    api.info = info;
-                }
+                api.info = info;
             }
             for message in file.messages() {
                 self.message(&mut api, &message)?;
@@ -186,13 +185,13 @@ impl Loader<'_> {
     fn field(&self, descriptor: &FieldDescriptor) -> Result<(Vec<i32>, Field), Error> {
         let options: FieldOptions =
             extension(self.pool, &descriptor.options(), "transcode.v1.field").unwrap_or_default();
-        let (shape, kind) = self.shape(descriptor);
+        let (shape, kind) = shape(descriptor);
         let ty = match (field_type(&kind), options.decimal) {
             (Some(Type::Scalar(Scalar::String)), Some(decimal)) => {
                 if !(1..=18).contains(&decimal.integer_digits)
                     || !(0..=18).contains(&decimal.fraction_digits)
                 {
-                    return Err(self.error(
+                    return Err(error(
                         descriptor,
                         "a decimal has 1 to 18 integer digits and 0 to 18 fraction digits",
                     ));
@@ -200,7 +199,7 @@ impl Loader<'_> {
                 Type::Decimal(decimal)
             }
             (Some(_), Some(_)) => {
-                return Err(self.error(descriptor, "only a string can hold a decimal"));
+                return Err(error(descriptor, "only a string can hold a decimal"));
             }
             (Some(ty), None) => ty,
             (None, _) => {
@@ -208,7 +207,10 @@ impl Loader<'_> {
                     .as_message()
                     .map_or("that type", |message| message.full_name())
                     .to_owned();
-                return Err(self.error(descriptor, &format!("{name} has no JSON mapping here")));
+                return Err(error(
+                    descriptor,
+                    &format!("{name} has no JSON mapping here"),
+                ));
             }
         };
         let text = matches!(
@@ -222,7 +224,7 @@ impl Loader<'_> {
                     Shape::Implicit | Shape::Optional | Shape::Oneof { .. }
                 ))
         {
-            return Err(self.error(
+            return Err(error(
                 descriptor,
                 "no_null_characters is for one string or one Struct",
             ));
@@ -235,7 +237,7 @@ impl Loader<'_> {
                 .field_descriptor_proto()
                 .options
                 .as_ref()
-                .is_some_and(|options| options.deprecated()),
+                .is_some_and(prost_types::FieldOptions::deprecated),
             shape,
             ty,
             rules: extension(self.pool, &descriptor.options(), "buf.validate.field")
@@ -246,44 +248,6 @@ impl Loader<'_> {
             behavior: field_behavior(self.pool, &descriptor.options()),
         };
         Ok((descriptor.path().to_vec(), field))
-    }
-
-    fn shape(&self, descriptor: &FieldDescriptor) -> (Shape, Kind) {
-        let kind = descriptor.kind();
-        if descriptor.is_map() {
-            if let Kind::Message(entry) = &kind {
-                let key = entry.map_entry_key_field().kind();
-                let key = scalar(&key).unwrap_or(Scalar::String);
-                return (Shape::Map(key), entry.map_entry_value_field().kind());
-            }
-        }
-        let boxed = kind
-            .as_message()
-            .is_some_and(|message| reaches(message, descriptor.parent_message()));
-        let oneof = descriptor
-            .containing_oneof()
-            .filter(|oneof| !oneof.is_synthetic());
-        let shape = if let Some(oneof) = oneof {
-            let mut written = descriptor
-                .parent_message()
-                .oneofs()
-                .filter(|oneof| !oneof.is_synthetic());
-            Shape::Oneof {
-                index: written
-                    .position(|other| other.name() == oneof.name())
-                    .unwrap_or_default(),
-                boxed,
-            }
-        } else if descriptor.is_list() {
-            Shape::Repeated
-        } else if boxed {
-            Shape::Boxed
-        } else if descriptor.supports_presence() {
-            Shape::Optional
-        } else {
-            Shape::Implicit
-        };
-        (shape, kind)
     }
 
     fn add_enum(&self, api: &mut Api, descriptor: &EnumDescriptor) {
@@ -312,13 +276,52 @@ impl Loader<'_> {
         };
         api.enums.insert(descriptor.full_name().to_owned(), found);
     }
+}
 
-    fn error(&self, descriptor: &FieldDescriptor, message: &str) -> Error {
-        let file = descriptor.parent_file();
-        Error::Contract {
-            place: place(&file, descriptor.path(), descriptor.full_name()),
-            message: message.to_owned(),
+/// How a field holds its values, and of what kind they are.
+fn shape(descriptor: &FieldDescriptor) -> (Shape, Kind) {
+    let kind = descriptor.kind();
+    if descriptor.is_map()
+        && let Kind::Message(entry) = &kind
+    {
+        let key = entry.map_entry_key_field().kind();
+        let key = scalar(&key).unwrap_or(Scalar::String);
+        return (Shape::Map(key), entry.map_entry_value_field().kind());
+    }
+    let boxed = kind
+        .as_message()
+        .is_some_and(|message| reaches(message, descriptor.parent_message()));
+    let oneof = descriptor
+        .containing_oneof()
+        .filter(|oneof| !oneof.is_synthetic());
+    let shape = if let Some(oneof) = oneof {
+        let mut written = descriptor
+            .parent_message()
+            .oneofs()
+            .filter(|oneof| !oneof.is_synthetic());
+        Shape::Oneof {
+            index: written
+                .position(|other| other.name() == oneof.name())
+                .unwrap_or_default(),
+            boxed,
         }
+    } else if descriptor.is_list() {
+        Shape::Repeated
+    } else if boxed {
+        Shape::Boxed
+    } else if descriptor.supports_presence() {
+        Shape::Optional
+    } else {
+        Shape::Implicit
+    };
+    (shape, kind)
+}
+
+fn error(descriptor: &FieldDescriptor, message: &str) -> Error {
+    let file = descriptor.parent_file();
+    Error::Contract {
+        place: place(&file, descriptor.path(), descriptor.full_name()),
+        message: message.to_owned(),
     }
 }
 

@@ -104,7 +104,7 @@ pub fn stack() -> LibraryStack<Echo, ByScope> {
 /// The library over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     let settings = Settings {
-        clock: || SystemTime::UNIX_EPOCH + Duration::from_secs(1_705_314_600),
+        clock: || SystemTime::UNIX_EPOCH + Duration::from_mins(28_421_910),
         max_body_bytes: 4096,
         ..Settings::default()
     };

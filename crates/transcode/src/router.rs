@@ -133,7 +133,7 @@ impl Router {
                 self.walk(multi, rest, verb, search);
                 match rest {
                     Some(text) if search.found.is_none() => {
-                        rest = text.split_once('/').map(|(_, tail)| tail)
+                        rest = text.split_once('/').map(|(_, tail)| tail);
                     }
                     _ => break,
                 }

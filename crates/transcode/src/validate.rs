@@ -123,11 +123,11 @@ pub fn check_mask<M: Validate>(
             MaskPath::Writable => {}
             MaskPath::ReadOnly => {
                 violations.field(resource, |v| {
-                    v.key(json.clone(), |v| v.add("Can't be changed"))
+                    v.key(json.clone(), |v| v.add("Can't be changed"));
                 });
             }
             MaskPath::Unknown => {
-                violations.field("updateMask", |v| v.add(format!("Names no field: {path}")))
+                violations.field("updateMask", |v| v.add(format!("Names no field: {path}")));
             }
         }
     }

@@ -159,8 +159,8 @@ mod tests {
         let mut violations = Violations::new();
         violations.field("order", |v| {
             v.field("lines", |v| {
-                v.index(2, |v| v.key("a b", |v| v.add("Is wrong")))
-            })
+                v.index(2, |v| v.key("a b", |v| v.add("Is wrong")));
+            });
         });
         let list = violations.into_vec();
         assert_eq!(list[0].field, "order.lines[2].a b");

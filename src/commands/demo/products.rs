@@ -135,7 +135,7 @@ pub(super) fn product(index: u32) -> CreateProductRequest {
     let attributes: BTreeMap<String, prost_types::Value> = line
         .attributes
         .iter()
-        .map(|(name, values)| ((*name).to_owned(), text(*dice.pick(values))))
+        .map(|(name, values)| ((*name).to_owned(), text(dice.pick::<&str>(values))))
         .collect();
     let status = if dice.below(20) == 0 {
         ProductStatus::Discontinued

@@ -74,10 +74,10 @@ impl Service {
         let lines = log.clone();
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                if let Ok(event) = serde_json::from_str::<Value>(&line) {
-                    if event["message"] == "listening" {
-                        let _ = sender.send((event["http"].clone(), event["grpc"].clone()));
-                    }
+                if let Ok(event) = serde_json::from_str::<Value>(&line)
+                    && event["message"] == "listening"
+                {
+                    let _ = sender.send((event["http"].clone(), event["grpc"].clone()));
                 }
                 let mut log = lines.lock().expect("the log");
                 log.push_str(&line);

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::names::{Scope, camel, snake};
+use super::names::{self, Scope, camel, snake};
 use crate::ir::{Enum, Field, Message, Shape, Type};
 
 pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
@@ -186,7 +186,6 @@ pub(super) fn spellings(field: &Field) -> Vec<&str> {
 
 /// Where a oneof is kept, how a member is wrapped, and the members' names for a message.
 fn oneof(
-    scope: &Scope<'_>,
     message: &Message,
     field: &Field,
     index: usize,
@@ -194,7 +193,7 @@ fn oneof(
 ) -> (TokenStream, TokenStream, String) {
     let oneof = &message.oneofs[index];
     let slot = snake(&oneof.name);
-    let (path, variant) = (scope.oneof(&message.path, &oneof.name), camel(&field.name));
+    let (path, variant) = (names::oneof(&message.path, &oneof.name), camel(&field.name));
     let wrap = if boxed {
         quote!(|value| #path::#variant(::std::boxed::Box::new(value)))
     } else {
@@ -221,7 +220,7 @@ fn decode(scope: &Scope<'_>, message: &Message, field: &Field) -> TokenStream {
         Shape::Boxed => quote!(boxed),
         Shape::Repeated | Shape::Map(_) => quote!(append),
         Shape::Oneof { index, boxed } => {
-            let (slot, wrap, members) = oneof(scope, message, field, index, boxed);
+            let (slot, wrap, members) = oneof(message, field, index, boxed);
             return quote! {
                 ::transcode::json::oneof::<#kind, _, _>(&mut #slot, #wrap, #members, deserializer, context)
             };
@@ -241,7 +240,7 @@ fn bind(scope: &Scope<'_>, message: &Message, field: &Field) -> TokenStream {
     }
     let is_message = matches!(field.ty, Type::Message(_));
     match field.shape {
-        Shape::Repeated if is_message => {
+        Shape::Repeated | Shape::Oneof { .. } if is_message => {
             at(quote!(context.violations.add("Can't be given as text")))
         }
         Shape::Repeated => at(quote! {
@@ -259,11 +258,8 @@ fn bind(scope: &Scope<'_>, message: &Message, field: &Field) -> TokenStream {
         Shape::Optional | Shape::Boxed => at(quote! {
             ::transcode::json::bind_singular::<#kind>(rest, text, context, |value| self.#name = Some(value))
         }),
-        Shape::Oneof { .. } if is_message => {
-            at(quote!(context.violations.add("Can't be given as text")))
-        }
         Shape::Oneof { index, boxed } => {
-            let (slot, wrap, members) = oneof(scope, message, field, index, boxed);
+            let (slot, wrap, members) = oneof(message, field, index, boxed);
             at(quote! {
                 ::transcode::json::bind_oneof::<#kind, _>(&mut #slot, #wrap, #members, rest, text, context)
             })
@@ -296,7 +292,7 @@ fn encode_field(scope: &Scope<'_>, field: &Field) -> TokenStream {
 fn encode_oneof(scope: &Scope<'_>, message: &Message, oneof: usize) -> TokenStream {
     let (slot, path) = (
         snake(&message.oneofs[oneof].name),
-        scope.oneof(&message.path, &message.oneofs[oneof].name),
+        names::oneof(&message.path, &message.oneofs[oneof].name),
     );
     let members = message
         .fields

@@ -44,13 +44,13 @@ impl Scope<'_> {
         let name = camel(name);
         quote!(#(#modules::)* #name)
     }
+}
 
-    /// Path of a oneof's enum.
-    pub(super) fn oneof(&self, message: &[String], name: &str) -> TokenStream {
-        let modules = message.iter().map(|outer| snake(outer));
-        let name = camel(name);
-        quote!(#(#modules::)* #name)
-    }
+/// Path of a oneof's enum from the module of its package.
+pub(super) fn oneof(message: &[String], name: &str) -> TokenStream {
+    let modules = message.iter().map(|outer| snake(outer));
+    let name = camel(name);
+    quote!(#(#modules::)* #name)
 }
 
 /// An identifier, escaped where it is a keyword.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::names::{Scope, camel, shouty, snake};
+use super::names::{self, Scope, camel, shouty, snake};
 use crate::ir::{Binding, Body, LocationPart, Message, Method, Service, Shape, Type, WellKnown};
 use crate::template::Segment;
 
@@ -127,9 +127,10 @@ fn binding(method: &Method, binding: &Binding, scope: &Scope<'_>) -> TokenStream
             Segment::Single => quote!(::transcode::Segment::Single),
             Segment::Multi => quote!(::transcode::Segment::Multi),
         });
-    let verb = match &binding.template.verb {
-        Some(verb) => quote!(Some(#verb)),
-        None => quote!(None),
+    let verb = if let Some(verb) = &binding.template.verb {
+        quote!(Some(#verb))
+    } else {
+        quote!(None)
     };
     let variables = binding.template.variables.iter().map(|variable| {
         let (field, start, end) = (variable.field.join("."), variable.start, variable.end);
@@ -228,7 +229,7 @@ fn decode_field(
             let oneof = &input.oneofs[index];
             let (oneof_slot, path, variant) = (
                 snake(&oneof.name),
-                scope.oneof(&input.path, &oneof.name),
+                names::oneof(&input.path, &oneof.name),
                 camel(&field.name),
             );
             let value = if boxed {
@@ -300,9 +301,10 @@ fn location_field(scope: &Scope<'_>, output: &Message, path: &[String]) -> Token
             break;
         };
         let slot = snake(name);
-        expression = match field.shape {
-            Shape::Implicit => quote!(&#expression.#slot),
-            _ => quote!(#expression.#slot.as_ref()?),
+        expression = if field.shape == Shape::Implicit {
+            quote!(&#expression.#slot)
+        } else {
+            quote!(#expression.#slot.as_ref()?)
         };
         if let Type::Message(inner) = &field.ty {
             message = &scope.api.messages[inner];

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::json::{members, spellings};
-use super::names::{Scope, snake};
+use super::names::{self, Scope, snake};
 use crate::ir::{Field, Message, Scalar, Shape, Type, WellKnown, qualified};
 use crate::options::{
     BEHAVIOR_IMMUTABLE, BEHAVIOR_OUTPUT_ONLY, Bounds, FieldRules, IGNORE_ALWAYS,
@@ -87,12 +87,13 @@ fn mask_path(scope: &Scope<'_>, field: &Field) -> TokenStream {
     } else {
         quote!(::transcode::validate::MaskPath::Writable)
     };
-    let inner = match (&field.ty, &field.shape) {
-        (Type::Message(name), Shape::Optional | Shape::Boxed | Shape::Oneof { .. }) => {
-            let ty = scope.message(name);
-            quote!(<#ty as ::transcode::validate::Validate>::path(rest))
-        }
-        _ => quote!(::transcode::validate::MaskPath::Unknown),
+    let inner = if let (Type::Message(name), Shape::Optional | Shape::Boxed | Shape::Oneof { .. }) =
+        (&field.ty, &field.shape)
+    {
+        let ty = scope.message(name);
+        quote!(<#ty as ::transcode::validate::Validate>::path(rest))
+    } else {
+        quote!(::transcode::validate::MaskPath::Unknown)
     };
     quote! {
         #(#spellings)|* if rest.is_empty() => #kind,
@@ -139,7 +140,7 @@ fn check_field(scope: &Scope<'_>, message: &Message, field: &Field) -> TokenStre
                 return TokenStream::new();
             }
             let oneof = &message.oneofs[index];
-            let (slot, path) = (snake(&oneof.name), scope.oneof(&message.path, &oneof.name));
+            let (slot, path) = (snake(&oneof.name), names::oneof(&message.path, &oneof.name));
             let variant = super::names::camel(&field.name);
             quote!(if let Some(#path::#variant(value)) = &self.#slot { #checks })
         }
@@ -259,7 +260,7 @@ fn check_value(
     let mut checks = check_rules(scope, field, rules, value);
     match &field.ty {
         Type::Message(_) => {
-            checks.extend(quote!(::transcode::validate::Validate::validate(#value, violations);))
+            checks.extend(quote!(::transcode::validate::Validate::validate(#value, violations);));
         }
         Type::Decimal(decimal) => {
             let (whole, fraction) = (decimal.integer_digits, decimal.fraction_digits);
@@ -420,21 +421,22 @@ fn check_bounds(bounds: &Bounds, value: &TokenStream) -> TokenStream {
     if holds.is_empty() {
         return TokenStream::new();
     }
-    let text = match (&bounds.gte, &bounds.gt, &bounds.lte, &bounds.lt) {
-        (Some(low), None, Some(high), None) => format!("Must be between {low} and {high}"),
-        _ => {
-            let parts = [
-                ("at least", &bounds.gte),
-                ("greater than", &bounds.gt),
-                ("at most", &bounds.lte),
-                ("less than", &bounds.lt),
-            ];
-            let parts: Vec<_> = parts
-                .iter()
-                .filter_map(|(words, bound)| bound.as_ref().map(|b| format!("{words} {b}")))
-                .collect();
-            format!("Must be {}", parts.join(" and "))
-        }
+    let text = if let (Some(low), None, Some(high), None) =
+        (&bounds.gte, &bounds.gt, &bounds.lte, &bounds.lt)
+    {
+        format!("Must be between {low} and {high}")
+    } else {
+        let parts = [
+            ("at least", &bounds.gte),
+            ("greater than", &bounds.gt),
+            ("at most", &bounds.lte),
+            ("less than", &bounds.lt),
+        ];
+        let parts: Vec<_> = parts
+            .iter()
+            .filter_map(|(words, bound)| bound.as_ref().map(|b| format!("{words} {b}")))
+            .collect();
+        format!("Must be {}", parts.join(" and "))
     };
     // Not "outside": NaN is inside nothing.
     quote!(if !(#(#holds)&&*) { violations.add(#text); })

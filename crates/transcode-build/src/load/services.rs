@@ -56,8 +56,8 @@ impl Loader<'_> {
                 return Err(at.error(&format!("no error enum has the reason `{reason}`")));
             }
         }
-        let input = self.known(api, &at, descriptor.input().full_name())?;
-        let output = self.known(api, &at, descriptor.output().full_name())?;
+        let input = at.known(api, descriptor.input().full_name())?;
+        let output = at.known(api, descriptor.output().full_name())?;
         let mut bindings = Vec::new();
         if let Some(rule) =
             extension::<HttpRule>(self.pool, &descriptor.options(), "google.api.http")
@@ -77,7 +77,7 @@ impl Loader<'_> {
                 &descriptor.parent_service().parent_file(),
                 descriptor.path(),
             ),
-            deprecated: proto.is_some_and(|options| options.deprecated()),
+            deprecated: proto.is_some_and(prost_types::MethodOptions::deprecated),
             input: descriptor.input().full_name().to_owned(),
             output: descriptor.output().full_name().to_owned(),
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
@@ -86,18 +86,18 @@ impl Loader<'_> {
             bindings,
         })
     }
-
-    fn known<'a>(&self, api: &'a Api, at: &At<'_>, name: &str) -> Result<&'a Message, Error> {
-        api.messages
-            .get(name)
-            .ok_or_else(|| at.error(&format!("{name} is not a message of this contract")))
-    }
 }
 
 /// An RPC, for errors about it.
 struct At<'a>(&'a MethodDescriptor);
 
 impl At<'_> {
+    fn known<'a>(&self, api: &'a Api, name: &str) -> Result<&'a Message, Error> {
+        api.messages
+            .get(name)
+            .ok_or_else(|| self.error(&format!("{name} is not a message of this contract")))
+    }
+
     fn error(&self, message: &str) -> Error {
         let file = self.0.parent_service().parent_file();
         Error::Contract {

@@ -39,7 +39,7 @@ impl Route {
                     } else {
                         format!("{stem}{}", taken + 1)
                     };
-                    path.push_str(&format!("{{{name}}}"));
+                    path.extend(["{", &name, "}"]);
                     params.push((name, field));
                 }
             }

@@ -324,14 +324,12 @@ fn set(schema: &mut Value, key: &str, value: Option<u64>) {
     }
 }
 
-fn nullable(schema: Value) -> Value {
-    match schema.get("type") {
-        Some(Value::String(kind)) => {
-            let mut schema = schema.clone();
-            schema["type"] = json!([kind, "null"]);
-            schema
-        }
-        _ => json!({"anyOf": [schema, {"type": "null"}]}),
+fn nullable(mut schema: Value) -> Value {
+    if let Some(kind @ Value::String(_)) = schema.get("type").cloned() {
+        schema["type"] = json!([kind, "null"]);
+        schema
+    } else {
+        json!({"anyOf": [schema, {"type": "null"}]})
     }
 }
 

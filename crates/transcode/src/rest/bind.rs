@@ -54,7 +54,7 @@ pub(super) fn query<M: Binder>(
             }
             _ => match value {
                 Some(value) => context.bind_from(Source::Query, |context| {
-                    message.bind(&name, &value, context)
+                    message.bind(&name, &value, context);
                 }),
                 None => context.violations.add_at(&*name, "Must be UTF-8"),
             },

@@ -189,10 +189,10 @@ pub(super) fn failure(
     // A caller knows the fields of the body, not which field of the request message the body is.
     if let spec::Body::Field { json_name, .. } = binding.body {
         for (field, _) in &mut problem.details {
-            if let Some(rest) = field.strip_prefix(json_name) {
-                if rest.is_empty() || rest.starts_with('.') {
-                    *field = rest.trim_start_matches('.').to_owned();
-                }
+            if let Some(rest) = field.strip_prefix(json_name)
+                && (rest.is_empty() || rest.starts_with('.'))
+            {
+                *field = rest.trim_start_matches('.').to_owned();
             }
         }
     }

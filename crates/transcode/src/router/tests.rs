@@ -91,7 +91,7 @@ fn a_method_that_no_candidate_takes_is_told_with_all_that_some_take() {
     ]);
     match router.find("PUT", "/a/b") {
         Match::MethodNotAllowed(methods) => {
-            assert_eq!(methods, ["GET", "HEAD", "OPTIONS", "PATCH"])
+            assert_eq!(methods, ["GET", "HEAD", "OPTIONS", "PATCH"]);
         }
         other => panic!("{other:?}"),
     }

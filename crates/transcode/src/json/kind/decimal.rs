@@ -33,12 +33,11 @@ impl<const PLACES: u32> Kind for Decimal<PLACES> {
         if raw.get() == "null" {
             return Ok(Decoded::Null);
         }
-        Ok(match plain(raw.get(), PLACES as usize) {
-            Some(plain) => Decoded::Value(plain),
-            None => {
-                context.violations.add(EXPECTED);
-                Decoded::Invalid
-            }
+        Ok(if let Some(plain) = plain(raw.get(), PLACES as usize) {
+            Decoded::Value(plain)
+        } else {
+            context.violations.add(EXPECTED);
+            Decoded::Invalid
         })
     }
 

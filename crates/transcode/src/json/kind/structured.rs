@@ -208,7 +208,7 @@ where
             })?;
             match key {
                 Ok(key) if entries.contains_key(&key) => {
-                    self.context.violations.add("Given more than once")
+                    self.context.violations.add("Given more than once");
                 }
                 Ok(key) => {
                     if let Some(value) = value {

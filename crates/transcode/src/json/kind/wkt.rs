@@ -248,7 +248,7 @@ impl Kind for Empty {
         })
     }
 
-    fn encode<S: Serializer>(_: &(), serializer: S) -> Result<S::Ok, S::Error> {
+    fn encode<S: Serializer>((): &(), serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_map(Some(0))?.end()
     }
 }
@@ -397,12 +397,12 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
         let mut fields = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             self.0.violations.push_key(&name);
-            if fields.contains_key(&name) {
+            if let std::collections::btree_map::Entry::Vacant(e) = fields.entry(name) {
+                let item = map.next_value_seed(ValueVisitor(&mut *self.0))?;
+                e.insert(item);
+            } else {
                 self.0.violations.add("Given more than once");
                 map.next_value::<IgnoredAny>()?;
-            } else {
-                let item = map.next_value_seed(ValueVisitor(&mut *self.0))?;
-                fields.insert(name, item);
             }
             self.0.violations.pop();
         }
