@@ -46,7 +46,20 @@ postgres() {
   postgres_found || (skip "tests against an installed PostgreSQL: initdb was not found; install PostgreSQL 15 or newer")
 }
 
+# The real golang-migrate, to work in turn with ours on one database.
+# shellcheck disable=SC2317
+golang_migrate() {
+  local module=github.com/golang-migrate/migrate/v4/cmd/migrate@v4.20.1
+  if [[ ! -x .tools/bin/migrate ]]; then
+    have go || skip "work in turn with golang-migrate: Go is not installed"
+    GOBIN=$root/.tools/bin go install -tags postgres "$module" ||
+      skip "work in turn with golang-migrate: it could not be installed"
+  fi
+}
+
 part "PostgreSQL is installed" postgres
+part "golang-migrate is installed" golang_migrate
+[[ -x .tools/bin/migrate ]] && export GOLANG_MIGRATE=$root/.tools/bin/migrate
 part "cargo test" cargo test --workspace --locked --no-fail-fast
 if cargo build --quiet --locked --bin catalog-service; then
   CATALOG_BIN=$(realpath "${CARGO_TARGET_DIR:-target}/debug/catalog-service")

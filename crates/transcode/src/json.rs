@@ -13,6 +13,7 @@ mod message;
 mod number;
 mod text;
 
+pub(crate) use context::too_deep;
 pub use context::{Context, Source};
 pub use field::{append, boxed, oneof, optional, singular, skip};
 pub use kind::{Decoded, Kind, TextKind};

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::Violations;
 use crate::json::kind::camel_case;
+use crate::json::too_deep;
 
 /// A compiled pattern of the contract; made at first use, in a `static` of generated code.
 pub type Pattern = LazyLock<Regex>;
@@ -115,11 +116,12 @@ pub fn check_mask<M: Validate>(
             || json.iter().any(|path| path == "*" || covers(path, rest))
     });
     for (path, json) in mask.paths.iter().zip(&json) {
-        match if path == "*" {
-            MaskPath::Writable
-        } else {
-            M::path(path)
-        } {
+        let found = match path.as_str() {
+            "*" => MaskPath::Writable,
+            path if too_deep(path) => MaskPath::Unknown,
+            path => M::path(path),
+        };
+        match found {
             MaskPath::Writable => {}
             MaskPath::ReadOnly => {
                 violations.field(resource, |v| {
@@ -127,6 +129,7 @@ pub fn check_mask<M: Validate>(
                 });
             }
             MaskPath::Unknown => {
+                let path: String = path.chars().take(64).collect();
                 violations.field("updateMask", |v| v.add(format!("Names no field: {path}")));
             }
         }

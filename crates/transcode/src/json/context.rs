@@ -5,6 +5,12 @@ use crate::Violations;
 /// Deepest nesting of messages, lists and objects that is read.
 pub const MAX_DEPTH: usize = 100;
 
+/// Whether a path of field names goes deeper than anything that is read: a message that contains itself has paths of any
+/// length, and following one takes stack.
+pub(crate) fn too_deep(path: &str) -> bool {
+    path.split('.').nth(MAX_DEPTH).is_some()
+}
+
 /// State of reading one JSON document.
 #[derive(Debug, Default)]
 pub struct Context {

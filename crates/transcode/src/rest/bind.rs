@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::json::{Binder, Context, Source};
+use crate::json::{Binder, Context, Source, too_deep};
 use crate::router::capture;
 use crate::spec::{Binding, Body};
 
@@ -46,6 +46,7 @@ pub(super) fn query<M: Binder>(
         };
         match binding.body {
             Body::Whole => context.unknown(&name),
+            _ if too_deep(&name) => context.unknown(&name),
             Body::Field {
                 json_name,
                 proto_name,

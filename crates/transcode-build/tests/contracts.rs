@@ -1,0 +1,266 @@
+//! Contracts that can't be built, and what is said of them; and the code made of one that can.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+/// A contract around some RPCs and messages.
+fn contract(rpcs: &str, messages: &str) -> String {
+    format!(
+        r#"syntax = "proto3";
+package test.v1;
+import "buf/validate/validate.proto";
+import "google/api/annotations.proto";
+import "google/protobuf/any.proto";
+import "google/protobuf/struct.proto";
+import "transcode/v1/annotations.proto";
+service Test {{
+{rpcs}
+}}
+message Req {{
+  string name = 1;
+  repeated string many = 2;
+  map<string, string> pairs = 3;
+  Inner inner = 4;
+  int32 number = 5;
+}}
+message Inner {{ string id = 1; }}
+{messages}
+"#
+    )
+}
+
+fn folder(contract: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("test.proto"), contract).expect("a file");
+    folder
+}
+
+fn error(contract: &str) -> String {
+    let folder = folder(contract);
+    let result = transcode_build::configure().root(folder.path()).api();
+    result.err().map_or_else(
+        || panic!("it builds:\n{contract}"),
+        |error| error.to_string(),
+    )
+}
+
+/// An RPC with a rule, on line 9.
+fn rpc(rule: &str) -> String {
+    contract(
+        &format!(
+            "  rpc Call(Req) returns (Req) {{ option (google.api.http) = {{ {rule} }}; option (transcode.v1.method).public = true; }}"
+        ),
+        "",
+    )
+}
+
+#[test]
+fn rules_that_can_not_be() {
+    let at = "test.proto:9:3: test.v1.Test.Call: ";
+    for (rule, message) in [
+        (r#"get: "/v1/{nope}""#, "`nope` is no field of Req"),
+        (r#"get: "/v1/{inner.nope}""#, "`nope` is no field of Inner"),
+        (
+            r#"get: "/v1/{many}""#,
+            "`many` can't be a path variable: it must hold one scalar",
+        ),
+        (
+            r#"get: "/v1/{pairs}""#,
+            "`pairs` can't be a path variable: it must hold one scalar",
+        ),
+        (
+            r#"get: "/v1/{inner}""#,
+            "`inner` can't be a path variable: it must hold one scalar",
+        ),
+        (
+            r#"get: "/v1/{number=a/*}""#,
+            "`number` covers several segments: it must be a string",
+        ),
+        (
+            r#"get: "/v1/{name""#,
+            "`/v1/{name`: column 10 of the path template: expected `}`",
+        ),
+        (
+            r#"get: "v1""#,
+            "`v1`: column 1 of the path template: expected `/`",
+        ),
+        (r#"get: "/v1" body: "*""#, "GET takes no body"),
+        (
+            r#"post: "/v1" body: "nope""#,
+            "body names `nope`, which is no field of the request",
+        ),
+        (
+            r#"get: "/v1" response_body: "nope""#,
+            "response_body names `nope`, which is no field of the answer",
+        ),
+        (
+            r#"get: "/v1" additional_bindings { get: "/v2" additional_bindings { get: "/v3" } }"#,
+            "additional_bindings can't have additional_bindings",
+        ),
+        (
+            r#"get: "/v1/{name}" additional_bindings { get: "/v1/{inner.id}" }"#,
+            "GET /v1/{inner.id} matches the same requests as /v1/{name} of test.v1.Test.Call",
+        ),
+        (
+            r#"get: "/v1/*/a" additional_bindings { get: "/v1/b/*" }"#,
+            "GET /v1/b/* matches the same requests as /v1/*/a of test.v1.Test.Call",
+        ),
+    ] {
+        assert_eq!(error(&rpc(rule)), format!("{at}{message}"), "{rule}");
+    }
+}
+
+#[test]
+fn a_more_particular_rule_may_stand_beside_a_general_one() {
+    let folder = folder(&rpc(
+        r#"get: "/v1/{name}" additional_bindings { get: "/v1/special" } additional_bindings { post: "/v1/{name}" } additional_bindings { get: "/v1/{name}:verb" }"#,
+    ));
+    assert!(
+        transcode_build::configure()
+            .root(folder.path())
+            .api()
+            .is_ok()
+    );
+}
+
+#[test]
+fn rpcs_that_say_too_little_or_too_much() {
+    for (options, message) in [
+        (
+            "",
+            "has no (transcode.v1.method): say its scopes, or that it is public",
+        ),
+        (
+            "option (transcode.v1.method).audit = true;",
+            "needs scopes or `public: true`, one of them",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true scopes: "a" };"#,
+            "needs scopes or `public: true`, one of them",
+        ),
+        (
+            "option (transcode.v1.method) = { public: true success_status: 404 };",
+            "success_status must be between 200 and 299",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true reasons: "NOPE" };"#,
+            "no error enum has the reason `NOPE`",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true location: "/v1/{number}" };"#,
+            "location names `number`, which is no string",
+        ),
+    ] {
+        let contract = contract(
+            &format!("  rpc Call(Req) returns (Req) {{ {options} }}"),
+            "",
+        );
+        assert_eq!(
+            error(&contract),
+            format!("test.proto:9:3: test.v1.Test.Call: {message}"),
+            "{options}"
+        );
+    }
+    let streaming = contract(
+        "  rpc Call(Req) returns (stream Req) { option (transcode.v1.method).public = true; }",
+        "",
+    );
+    assert!(error(&streaming).ends_with("streaming RPCs are not generated yet"));
+}
+
+#[test]
+fn fields_and_rules_that_do_not_fit() {
+    for (field, message) in [
+        (
+            "string f = 1 [(buf.validate.field).int32.gte = 1];",
+            "the rules are not those of the field's type",
+        ),
+        (
+            "int64 f = 1 [(buf.validate.field).int32.gte = 1];",
+            "the rules are not those of the field's type",
+        ),
+        (
+            "repeated string f = 1 [(buf.validate.field).string.min_len = 1];",
+            "the rules are not those of a list or a map",
+        ),
+        (
+            "string f = 1 [(buf.validate.field).string.pattern = \"(\"];",
+            "the pattern does not compile",
+        ),
+        (
+            "google.protobuf.Any f = 1;",
+            "google.protobuf.Any has no JSON mapping here",
+        ),
+        (
+            "int32 f = 1 [(transcode.v1.field).decimal = {integer_digits: 1}];",
+            "only a string can hold a decimal",
+        ),
+        (
+            "string f = 1 [(transcode.v1.field).decimal = {integer_digits: 0}];",
+            "a decimal has 1 to 18 integer digits",
+        ),
+        (
+            "int32 f = 1 [(transcode.v1.field).no_null_characters = true];",
+            "no_null_characters is for one string or one Struct",
+        ),
+    ] {
+        let error = error(&contract("", &format!("message M {{ {field} }}")));
+        assert!(
+            error.starts_with("test.proto:19:13: test.v1.M.f: ") && error.contains(message),
+            "{field}: {error}"
+        );
+    }
+    // A rule that is not compiled is no rule of the bundled file, so that it is never silently left out.
+    let unsupported = error(&contract(
+        "",
+        "message M { string f = 1 [(buf.validate.field).string.uuid = true]; }",
+    ));
+    assert!(unsupported.contains("uuid"), "{unsupported}");
+}
+
+#[test]
+fn an_error_enum_names_every_code_once() {
+    let error = error(&contract(
+        "",
+        "enum E { E_UNSPECIFIED = 0; E_BAD = 1 [(transcode.v1.enum_value).grpc_codes = 3]; }",
+    ));
+    assert_eq!(
+        error,
+        "test.proto:19:1: test.v1.E: gRPC code 1 must have one reason, it has 0"
+    );
+}
+
+/// The code made of a small contract. `UPDATE_GOLDEN=1 cargo test -p transcode-build` writes it anew.
+#[test]
+fn the_code_is_what_it_was() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let out = tempfile::tempdir().expect("a folder");
+    transcode_build::configure()
+        .root(golden.join("proto"))
+        .out_dir(out.path())
+        .compile()
+        .expect("it builds");
+    for (made, kept) in [
+        ("golden.v1.rs", "golden.v1.rs"),
+        ("openapi.yaml", "openapi.yaml"),
+    ] {
+        let mut text = fs::read_to_string(out.path().join(made)).expect("made");
+        if made.ends_with(".rs") {
+            // What prost and tonic make is theirs to test.
+            let ours = text.find("impl ::transcode::").expect("our part");
+            text.replace_range(..ours, "");
+        }
+        let kept = golden.join(kept);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&kept, &text).expect("written");
+        }
+        let expected = fs::read_to_string(&kept).unwrap_or_default();
+        assert!(
+            text == expected,
+            "{} differs: look at it with UPDATE_GOLDEN=1 and git diff",
+            kept.display()
+        );
+    }
+}

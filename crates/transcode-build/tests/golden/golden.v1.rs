@@ -1,0 +1,631 @@
+impl ::transcode::json::Enum for Material {
+    const NAMES: &'static [&'static str] = &["wood"];
+    const BY_NAME_ONLY: bool = true;
+    fn number(name: &str) -> Option<i32> {
+        match name {
+            "wood" => Some(1i32),
+            _ => None,
+        }
+    }
+    fn name(number: i32) -> Option<&'static str> {
+        match number {
+            0i32 => Some("MATERIAL_UNSPECIFIED"),
+            1i32 => Some("wood"),
+            _ => None,
+        }
+    }
+}
+impl ::transcode::json::Message for Shelf {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 7usize] = [
+            ::transcode::json::Field::new(0u16, "name", "name", true),
+            ::transcode::json::Field::new(1u16, "width", "width", true),
+            ::transcode::json::Field::new(2u16, "material", "material", true),
+            ::transcode::json::Field::new(3u16, "labels", "labels", true),
+            ::transcode::json::Field::new(4u16, "inner", "inner", false),
+            ::transcode::json::Field::new(5u16, "room", "room", true),
+            ::transcode::json::Field::new(6u16, "floor", "floor", true),
+        ];
+        match name {
+            "name" => Some(&FIELDS[0usize]),
+            "width" => Some(&FIELDS[1usize]),
+            "material" => Some(&FIELDS[2usize]),
+            "labels" => Some(&FIELDS[3usize]),
+            "inner" => Some(&FIELDS[4usize]),
+            "room" => Some(&FIELDS[5usize]),
+            "floor" => Some(&FIELDS[6usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::singular::<
+                    ::transcode::json::kind::Str,
+                    _,
+                >(&mut self.name, deserializer, context)
+            }
+            1u16 => {
+                ::transcode::json::singular::<
+                    ::transcode::json::kind::Decimal<2u32>,
+                    _,
+                >(&mut self.width, deserializer, context)
+            }
+            2u16 => {
+                ::transcode::json::singular::<
+                    ::transcode::json::kind::Enum<Material>,
+                    _,
+                >(&mut self.material, deserializer, context)
+            }
+            3u16 => {
+                ::transcode::json::append::<
+                    ::transcode::json::kind::Map<
+                        ::transcode::json::kind::Str,
+                        ::transcode::json::kind::Str,
+                    >,
+                    _,
+                >(&mut self.labels, deserializer, context)
+            }
+            4u16 => {
+                ::transcode::json::boxed::<
+                    ::transcode::json::kind::Message<Shelf>,
+                    _,
+                >(&mut self.inner, deserializer, context)
+            }
+            5u16 => {
+                ::transcode::json::oneof::<
+                    ::transcode::json::kind::Str,
+                    _,
+                    _,
+                >(
+                    &mut self.place,
+                    shelf::Place::Room,
+                    "room, floor",
+                    deserializer,
+                    context,
+                )
+            }
+            6u16 => {
+                ::transcode::json::oneof::<
+                    ::transcode::json::kind::Int32,
+                    _,
+                    _,
+                >(
+                    &mut self.place,
+                    shelf::Place::Floor,
+                    "room, floor",
+                    deserializer,
+                    context,
+                )
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for Shelf {
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "name" => {
+                context
+                    .at(
+                        "name",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Str,
+                        >(rest, text, context, |value| self.name = value),
+                    )
+            }
+            "width" => {
+                context
+                    .at(
+                        "width",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Decimal<2u32>,
+                        >(rest, text, context, |value| self.width = value),
+                    )
+            }
+            "material" => {
+                context
+                    .at(
+                        "material",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Enum<Material>,
+                        >(rest, text, context, |value| self.material = value),
+                    )
+            }
+            "labels" => {
+                context
+                    .at(
+                        "labels",
+                        |context| context.violations.add("Can't be given as text"),
+                    )
+            }
+            "inner" => {
+                context
+                    .at(
+                        "inner",
+                        |context| ::transcode::json::bind_message(
+                            &mut **self.inner.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            "room" => {
+                context
+                    .at(
+                        "room",
+                        |context| ::transcode::json::bind_oneof::<
+                            ::transcode::json::kind::Str,
+                            _,
+                        >(
+                            &mut self.place,
+                            shelf::Place::Room,
+                            "room, floor",
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            "floor" => {
+                context
+                    .at(
+                        "floor",
+                        |context| ::transcode::json::bind_oneof::<
+                            ::transcode::json::kind::Int32,
+                            _,
+                        >(
+                            &mut self.place,
+                            shelf::Place::Floor,
+                            "room, floor",
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for Shelf {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(
+            "name",
+            &::transcode::json::As::<::transcode::json::kind::Str>(&self.name),
+        )?;
+        map.serialize_entry(
+            "width",
+            &::transcode::json::As::<::transcode::json::kind::Decimal<2u32>>(&self.width),
+        )?;
+        map.serialize_entry(
+            "material",
+            &::transcode::json::As::<
+                ::transcode::json::kind::Enum<Material>,
+            >(&self.material),
+        )?;
+        map.serialize_entry(
+            "labels",
+            &::transcode::json::As::<
+                ::transcode::json::kind::Map<
+                    ::transcode::json::kind::Str,
+                    ::transcode::json::kind::Str,
+                >,
+            >(&self.labels),
+        )?;
+        if let Some(value) = &self.inner {
+            map.serialize_entry(
+                "inner",
+                &::transcode::json::As::<::transcode::json::kind::Message<Shelf>>(value),
+            )?;
+        }
+        match &self.place {
+            Some(shelf::Place::Room(value)) => {
+                map.serialize_entry(
+                    "room",
+                    &::transcode::json::As::<::transcode::json::kind::Str>(value),
+                )?;
+            }
+            Some(shelf::Place::Floor(value)) => {
+                map.serialize_entry(
+                    "floor",
+                    &::transcode::json::As::<::transcode::json::kind::Int32>(value),
+                )?;
+            }
+            None => {}
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for Shelf {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for Shelf {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "name",
+                |violations| {
+                    let value = &self.name;
+                    {
+                        static PATTERN: ::transcode::validate::Pattern = ::transcode::validate::Pattern::new(||
+                        ::transcode::validate::pattern("^shelves/[a-z]+$"));
+                        if !PATTERN.is_match(value) {
+                            violations.add("Must match ^shelves/[a-z]+$");
+                        }
+                    }
+                },
+            );
+        violations
+            .field(
+                "width",
+                |violations| {
+                    let value = &self.width;
+                    if !::transcode::validate::is_decimal(value, 3, 2) {
+                        violations
+                            .add(
+                                "Must be a decimal of at least 0, with at most 3 digits before the point and 2 after it",
+                            );
+                    }
+                },
+            );
+        violations
+            .field(
+                "material",
+                |violations| {
+                    let value = &self.material;
+                    if <Material as ::transcode::json::Enum>::name(*value).is_none() {
+                        violations.add("Must be one of: wood");
+                    }
+                },
+            );
+        violations
+            .field(
+                "labels",
+                |violations| {
+                    if self.labels.len() > 9 {
+                        violations.add("Must have at most 9 entries");
+                    }
+                },
+            );
+        violations
+            .field(
+                "inner",
+                |violations| {
+                    if let Some(value) = &self.inner {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    }
+                },
+            );
+        violations
+            .field(
+                "floor",
+                |violations| {
+                    if let Some(shelf::Place::Floor(value)) = &self.place {
+                        if !(*value >= -2 as _) {
+                            violations.add("Must be at least -2");
+                        }
+                    }
+                },
+            );
+        if self.place.is_none() {
+            violations
+                .field(
+                    "place",
+                    |violations| violations.add("One of room, floor is required"),
+                );
+        }
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "name" if rest.is_empty() => ::transcode::validate::MaskPath::ReadOnly,
+            "name" => ::transcode::validate::MaskPath::Unknown,
+            "width" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "width" => ::transcode::validate::MaskPath::Unknown,
+            "material" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "material" => ::transcode::validate::MaskPath::Unknown,
+            "labels" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "labels" => ::transcode::validate::MaskPath::Unknown,
+            "inner" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "inner" => <Shelf as ::transcode::validate::Validate>::path(rest),
+            "room" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "room" => ::transcode::validate::MaskPath::Unknown,
+            "floor" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "floor" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
+impl ::transcode::json::Message for UpdateShelfRequest {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 2usize] = [
+            ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
+            ::transcode::json::Field::new(1u16, "updateMask", "update_mask", true),
+        ];
+        match name {
+            "shelf" => Some(&FIELDS[0usize]),
+            "updateMask" | "update_mask" => Some(&FIELDS[1usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<Shelf>,
+                    _,
+                >(&mut self.shelf, deserializer, context)
+            }
+            1u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::FieldMask,
+                    _,
+                >(&mut self.update_mask, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for UpdateShelfRequest {
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "shelf" => {
+                context
+                    .at(
+                        "shelf",
+                        |context| ::transcode::json::bind_message(
+                            self.shelf.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            "updateMask" | "update_mask" => {
+                context
+                    .at(
+                        "updateMask",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::FieldMask,
+                        >(rest, text, context, |value| self.update_mask = Some(value)),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for UpdateShelfRequest {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(value) = &self.shelf {
+            map.serialize_entry(
+                "shelf",
+                &::transcode::json::As::<::transcode::json::kind::Message<Shelf>>(value),
+            )?;
+        }
+        if let Some(value) = &self.update_mask {
+            map.serialize_entry(
+                "updateMask",
+                &::transcode::json::As::<::transcode::json::kind::FieldMask>(value),
+            )?;
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for UpdateShelfRequest {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for UpdateShelfRequest {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "shelf",
+                |violations| {
+                    if let Some(value) = &self.shelf {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    } else {
+                        violations.add("Is required");
+                    }
+                },
+            );
+        if let Some(mask) = &self.update_mask {
+            ::transcode::validate::check_mask::<Shelf>(violations, "shelf", mask);
+        }
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "shelf" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "shelf" => <Shelf as ::transcode::validate::Validate>::path(rest),
+            "updateMask" | "update_mask" if rest.is_empty() => {
+                ::transcode::validate::MaskPath::Writable
+            }
+            "updateMask" | "update_mask" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
+///What the contract says about the RPCs of Shelves.
+pub mod shelves {
+    ///`golden.v1.Shelves/UpdateShelf`.
+    pub static UPDATE_SHELF: ::transcode::MethodSpec = ::transcode::MethodSpec {
+        service: "golden.v1.Shelves",
+        name: "UpdateShelf",
+        path: "/golden.v1.Shelves/UpdateShelf",
+        scopes: &["shelves:write"],
+        public: false,
+        rate_class: ::transcode::RateClass::Default,
+        audit: false,
+        idempotency: ::transcode::Idempotency::Unknown,
+        idempotency_key: false,
+        success_status: 200u16,
+        cache_control: "no-store",
+        envelope: Some("2.0"),
+        reasons: &::transcode::ReasonTable::CANONICAL,
+    };
+    /// All of them.
+    pub static METHODS: &[&::transcode::MethodSpec] = &[&UPDATE_SHELF];
+}
+///Shelves behind a policy, for gRPC and REST alike.
+pub struct ShelvesStack<S, P> {
+    service: ::std::sync::Arc<S>,
+    policy: ::std::sync::Arc<P>,
+}
+impl<S, P> ShelvesStack<S, P> {
+    /// Puts a policy in front of a service.
+    pub fn new(service: ::std::sync::Arc<S>, policy: ::std::sync::Arc<P>) -> Self {
+        Self { service, policy }
+    }
+}
+impl<S, P> ::core::clone::Clone for ShelvesStack<S, P> {
+    fn clone(&self) -> Self {
+        Self::new(self.service.clone(), self.policy.clone())
+    }
+}
+#[::transcode::tonic::async_trait]
+impl<S: shelves_server::Shelves, P: ::transcode::policy::Policy> shelves_server::Shelves
+for ShelvesStack<S, P> {
+    async fn update_shelf(
+        &self,
+        request: ::transcode::tonic::Request<UpdateShelfRequest>,
+    ) -> ::std::result::Result<
+        ::transcode::tonic::Response<Shelf>,
+        ::transcode::tonic::Status,
+    > {
+        ::transcode::policy::unary(
+                &*self.policy,
+                &shelves::UPDATE_SHELF,
+                request,
+                |request| { self.service.update_shelf(request) },
+            )
+            .await
+    }
+}
+impl<
+    S: shelves_server::Shelves,
+    P: ::transcode::policy::Policy,
+> ::transcode::rest::Service for ShelvesStack<S, P> {
+    fn bindings(&self) -> &'static [::transcode::Binding] {
+        use shelves::*;
+        static BINDINGS: [::transcode::Binding; 1usize] = [
+            ::transcode::Binding {
+                method: "PATCH",
+                template: "/v2/{shelf.name=shelves/*}",
+                segments: &[
+                    ::transcode::Segment::Literal("v2"),
+                    ::transcode::Segment::Literal("shelves"),
+                    ::transcode::Segment::Single,
+                ],
+                verb: None,
+                variables: &[
+                    ::transcode::Variable {
+                        field: "shelf.name",
+                        start: 1usize,
+                        end: 3usize,
+                    },
+                ],
+                body: ::transcode::Body::Field {
+                    json_name: "shelf",
+                    proto_name: "shelf",
+                },
+                spec: &UPDATE_SHELF,
+            },
+        ];
+        &BINDINGS
+    }
+    fn call(
+        &self,
+        binding: usize,
+        call: ::transcode::rest::Call,
+    ) -> ::transcode::rest::BoxFuture<
+        '_,
+        ::transcode::http::Response<::transcode::rest::Body>,
+    > {
+        ::std::boxed::Box::pin(async move {
+            match binding {
+                0usize => {
+                    const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
+                        decode: |json, context| {
+                            let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
+                            let body = ::transcode::json::field_from_slice::<
+                                ::transcode::json::kind::Message<Shelf>,
+                            >(json, ("shelf", "shelf"), context)?;
+                            request.shelf = body;
+                            Ok(request)
+                        },
+                        mask: Some(|request, paths| {
+                            request
+                                .update_mask
+                                .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
+                                    paths,
+                                });
+                        }),
+                        encode: |answer, json| ::transcode::serde_json::to_writer(
+                            json,
+                            answer,
+                        ),
+                        location: Some(|answer| {
+                            let mut location = ::std::string::String::new();
+                            location.push_str("/v2/");
+                            location
+                                .push_str(&::transcode::rest::escape_segment(&answer.name));
+                            Some(location)
+                        }),
+                    };
+                    call.unary(
+                            &*self.policy,
+                            &UNARY,
+                            |request| self.service.update_shelf(request),
+                        )
+                        .await
+                }
+                _ => call.not_found(),
+            }
+        })
+    }
+}
