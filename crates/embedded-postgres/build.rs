@@ -22,12 +22,17 @@ fn main() {
     match archive(&target) {
         Ok((path, version)) => {
             println!("cargo:rerun-if-changed={}", path.display());
-            println!("cargo:rustc-env=EMBEDDED_POSTGRES_ARCHIVE={}", path.display());
+            println!(
+                "cargo:rustc-env=EMBEDDED_POSTGRES_ARCHIVE={}",
+                path.display()
+            );
             println!("cargo:rustc-env=EMBEDDED_POSTGRES_BUILD={version}");
             println!("cargo:rustc-cfg=bundled_postgres");
         }
         Err(reason) => {
-            println!("cargo:warning=embedded-postgres: no PostgreSQL is taken into the binary, an installed one will be used: {reason}");
+            println!(
+                "cargo:warning=embedded-postgres: no PostgreSQL is taken into the binary, an installed one will be used: {reason}"
+            );
         }
     }
 }
@@ -37,24 +42,41 @@ fn archive(target: &str) -> Result<(PathBuf, String), String> {
     let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
     // Not `--offline`: on a fresh machine metadata may still have to fetch crates of other features.
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", target])
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--filter-platform",
+            target,
+        ])
         .current_dir(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?)
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("cargo metadata: {}", message.trim().lines().last().unwrap_or("failed")));
+        return Err(format!(
+            "cargo metadata: {}",
+            message.trim().lines().last().unwrap_or("failed")
+        ));
     }
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
     let package = metadata["packages"]
         .as_array()
         .into_iter()
         .flatten()
         .find(|package| package["name"] == PACKAGE)
         .ok_or_else(|| format!("the package {PACKAGE} is not among the dependencies"))?;
-    let manifest = package["manifest_path"].as_str().ok_or("cargo metadata names no manifest")?;
-    let version = package["version"].as_str().ok_or("cargo metadata names no version")?;
+    let manifest = package["manifest_path"]
+        .as_str()
+        .ok_or("cargo metadata names no manifest")?;
+    let version = package["version"]
+        .as_str()
+        .ok_or("cargo metadata names no version")?;
     let path = PathBuf::from(manifest).with_file_name(ARCHIVE);
-    if path.is_file() { Ok((path, version.to_owned())) } else { Err(format!("{} is missing", path.display())) }
+    if path.is_file() {
+        Ok((path, version.to_owned()))
+    } else {
+        Err(format!("{} is missing", path.display()))
+    }
 }

@@ -26,11 +26,19 @@ impl Account {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         if uid != 0 || runs_as_root {
-            return Self { uid, gid, dropped_to: None };
+            return Self {
+                uid,
+                gid,
+                dropped_to: None,
+            };
         }
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let (uid, gid) = ids_of(&passwd, "nobody").unwrap_or((65534, 65534));
-        Self { uid, gid, dropped_to: Some("nobody") }
+        Self {
+            uid,
+            gid,
+            dropped_to: Some("nobody"),
+        }
     }
 
     /// Makes `command` run as this account.
@@ -48,7 +56,8 @@ impl Account {
     /// Gives one file or directory to this account.
     pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         if self.dropped_to.is_some() {
-            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid)).map_err(Error::io("cannot chown", path))?;
+            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
+                .map_err(Error::io("cannot chown", path))?;
         }
         Ok(())
     }
@@ -56,16 +65,22 @@ impl Account {
     /// Makes sure the data belongs to this account: a directory first used by root's bundled server may later be
     /// used by an installed one, and the other way round.
     pub(crate) fn own_tree(&self, root: &Path) -> Result<(), Error> {
-        let owner = fs::symlink_metadata(root).map_err(Error::io("cannot read", root))?.uid();
+        let owner = fs::symlink_metadata(root)
+            .map_err(Error::io("cannot read", root))?
+            .uid();
         if owner == self.uid {
             return Ok(());
         }
         if rustix::process::geteuid().as_raw() != 0 {
-            return Err(Error::WrongOwner { directory: root.to_owned(), owner });
+            return Err(Error::WrongOwner {
+                directory: root.to_owned(),
+                owner,
+            });
         }
         self.chown_below(root)?;
         // The top last: it is what the check above looks at, so an interrupted change is taken up again.
-        std::os::unix::fs::lchown(root, Some(self.uid), Some(self.gid)).map_err(Error::io("cannot chown", root))
+        std::os::unix::fs::lchown(root, Some(self.uid), Some(self.gid))
+            .map_err(Error::io("cannot chown", root))
     }
 
     fn chown_below(&self, directory: &Path) -> Result<(), Error> {
@@ -86,7 +101,11 @@ impl Account {
     /// wider mode would let in everyone.
     pub(crate) fn open_up(&self, data_dir: &Path) -> Result<(), Error> {
         let metadata = fs::metadata(data_dir).map_err(Error::io("cannot read", data_dir))?;
-        if may_enter(metadata.mode(), metadata.uid() == self.uid, metadata.gid() == self.gid) {
+        if may_enter(
+            metadata.mode(),
+            metadata.uid() == self.uid,
+            metadata.gid() == self.gid,
+        ) {
             return Ok(());
         }
         self.give(data_dir)
@@ -94,12 +113,18 @@ impl Account {
 
     /// Fails, naming the directory, when the account may not pass through `path` and all that lies above it.
     pub(crate) fn check_reach(&self, path: &Path, needed_for: &'static str) -> Result<(), Error> {
-        let Some(account) = self.dropped_to else { return Ok(()) };
+        let Some(account) = self.dropped_to else {
+            return Ok(());
+        };
         let mut steps: Vec<&Path> = path.ancestors().collect();
         steps.reverse();
         for directory in steps {
             let metadata = fs::metadata(directory).map_err(Error::io("cannot read", directory))?;
-            if !may_enter(metadata.mode(), metadata.uid() == self.uid, metadata.gid() == self.gid) {
+            if !may_enter(
+                metadata.mode(),
+                metadata.uid() == self.uid,
+                metadata.gid() == self.gid,
+            ) {
                 return Err(Error::Untraversable {
                     account: account.to_owned(),
                     directory: directory.to_owned(),

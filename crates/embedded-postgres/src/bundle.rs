@@ -33,9 +33,12 @@ mod present {
             let unfinished = data_dir.join("runtime.new");
             remove_if_there(&unfinished)?;
             fs::create_dir(&unfinished).map_err(Error::io("cannot create", &unfinished))?;
-            extract(&unfinished).map_err(Error::io("cannot unpack PostgreSQL into", &unfinished))?;
+            extract(&unfinished)
+                .map_err(Error::io("cannot unpack PostgreSQL into", &unfinished))?;
             fs::rename(&unfinished, &runtime).map_err(Error::io("cannot create", &runtime))?;
-            File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(Error::io("cannot sync", data_dir))?;
+            File::open(data_dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(Error::io("cannot sync", data_dir))?;
             remove_older(data_dir, &runtime)?;
         }
         Ok(runtime.join("bin"))
@@ -64,7 +67,9 @@ mod present {
     fn remove_older(data_dir: &Path, current: &Path) -> Result<(), Error> {
         for entry in fs::read_dir(data_dir).map_err(Error::io("cannot read", data_dir))? {
             let path = entry.map_err(Error::io("cannot read", data_dir))?.path();
-            let is_runtime = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"runtime-"));
+            let is_runtime = path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"runtime-"));
             if is_runtime && path != current {
                 remove_if_there(&path)?;
             }

@@ -63,14 +63,20 @@ fn create(pgdata: &Path, programs: &Programs, account: &Account) -> Result<(), E
     }
     fs::rename(&unfinished, pgdata).map_err(Error::io("cannot create", pgdata))?;
     let parent = pgdata.parent().unwrap_or(pgdata);
-    File::open(parent).and_then(|dir| dir.sync_all()).map_err(Error::io("cannot sync", parent))
+    File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .map_err(Error::io("cannot sync", parent))
 }
 
 /// The locale options to try in turn. In the locale `C`, lower('ÄÖ') would change nothing.
 fn locales(programs: &Programs) -> Vec<Vec<&'static str>> {
     // Not every system has a C.UTF-8: older macOS knows only the locales of countries.
     let mut all = vec![vec!["--locale=C.UTF-8"], vec!["--locale=en_US.UTF-8"]];
-    if programs.major().parse().is_ok_and(|major: u32| major >= BUILTIN_LOCALES_SINCE) {
+    if programs
+        .major()
+        .parse()
+        .is_ok_and(|major: u32| major >= BUILTIN_LOCALES_SINCE)
+    {
         all.push(vec!["--locale=C"]);
         for options in &mut all {
             options.extend(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]);
@@ -79,7 +85,12 @@ fn locales(programs: &Programs) -> Vec<Vec<&'static str>> {
     all
 }
 
-fn initdb(directory: &Path, programs: &Programs, account: &Account, locale: &[&str]) -> Result<(), Error> {
+fn initdb(
+    directory: &Path,
+    programs: &Programs,
+    account: &Account,
+    locale: &[&str],
+) -> Result<(), Error> {
     let program = programs.path("initdb");
     let mut command = Command::new(&program);
     command
@@ -89,14 +100,19 @@ fn initdb(directory: &Path, programs: &Programs, account: &Account, locale: &[&s
         .args(locale)
         .stdin(Stdio::null());
     server::isolate(&mut command, account, server::Orphaned::Killed);
-    let output = command.output().map_err(Error::io("cannot run", &program))?;
+    let output = command
+        .output()
+        .map_err(Error::io("cannot run", &program))?;
     if output.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.trim().lines().collect();
     let output_end = lines[lines.len().saturating_sub(10)..].join("\n");
-    Err(Error::Initdb { status: output.status.to_string(), output: output_end })
+    Err(Error::Initdb {
+        status: output.status.to_string(),
+        output: output_end,
+    })
 }
 
 /// Makes a lock file left by a crash harmless when the process it names is no PostgreSQL (any more).
@@ -107,11 +123,19 @@ fn initdb(directory: &Path, programs: &Programs, account: &Account, locale: &[&s
 /// ignores: the file goes on naming the shared memory, whose use by survivors of the old server it still checks.
 pub(crate) fn disarm_stale_lock(pgdata: &Path) -> Result<(), Error> {
     let path = pgdata.join("postmaster.pid");
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let Some((first, rest)) = text.split_once('\n') else { return Ok(()) };
-    let Ok(pid) = first.trim().parse::<i32>() else { return Ok(()) };
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    let Some((first, rest)) = text.split_once('\n') else {
+        return Ok(());
+    };
+    let Ok(pid) = first.trim().parse::<i32>() else {
+        return Ok(());
+    };
     // Only Linux tells this without help; elsewhere PostgreSQL's own check has to do.
-    let Ok(name) = fs::read_to_string(format!("/proc/{}/comm", pid.unsigned_abs())) else { return Ok(()) };
+    let Ok(name) = fs::read_to_string(format!("/proc/{}/comm", pid.unsigned_abs())) else {
+        return Ok(());
+    };
     if name.trim() == "postgres" {
         return Ok(());
     }
@@ -126,7 +150,9 @@ pub(crate) fn is_ready(pgdata: &Path, pid: u32) -> bool {
 
 fn says_ready(postmaster_pid: &str, pid: u32) -> bool {
     let mut lines = postmaster_pid.lines();
-    lines.next().is_some_and(|first| first.trim() == pid.to_string())
+    lines
+        .next()
+        .is_some_and(|first| first.trim() == pid.to_string())
         && lines.nth(6).is_some_and(|status| status.trim() == "ready")
 }
 
@@ -134,7 +160,10 @@ fn says_ready(postmaster_pid: &str, pid: u32) -> bool {
 pub(crate) fn check_supported(programs: &Programs) -> Result<(), Error> {
     match programs::major(programs.version()).parse::<u32>() {
         Ok(major) if major >= 15 => Ok(()),
-        _ => Err(Error::TooOld { directory: programs.directory().to_owned(), version: programs.version().to_owned() }),
+        _ => Err(Error::TooOld {
+            directory: programs.directory().to_owned(),
+            version: programs.version().to_owned(),
+        }),
     }
 }
 
@@ -155,7 +184,11 @@ mod tests {
     fn a_lock_naming_another_program_is_disarmed_and_keeps_the_rest() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("postmaster.pid");
-        let other = if cfg!(target_os = "linux") { "1" } else { "999999" };
+        let other = if cfg!(target_os = "linux") {
+            "1"
+        } else {
+            "999999"
+        };
         fs::write(&path, format!("{other}\n/data\n1\n5432\n")).expect("written");
         disarm_stale_lock(directory.path()).expect("disarmed");
         let text = fs::read_to_string(&path).expect("read");

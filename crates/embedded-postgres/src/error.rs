@@ -11,10 +11,14 @@ pub enum Error {
     #[error("the data directory {} is in use by another running service; stop it, or choose another directory", .0.display())]
     InUse(PathBuf),
     /// This build holds no PostgreSQL, though [`Binaries::Bundled`](crate::Binaries::Bundled) was asked for.
-    #[error("this build has no PostgreSQL in it (there is one for x86_64-unknown-linux-gnu with the feature `bundled`)")]
+    #[error(
+        "this build has no PostgreSQL in it (there is one for x86_64-unknown-linux-gnu with the feature `bundled`)"
+    )]
     NotBundled,
     /// No `postgres` with its `initdb` was found.
-    #[error("no PostgreSQL found (looked for the programs `postgres` and `initdb` in {looked_in}); install PostgreSQL 15 or newer")]
+    #[error(
+        "no PostgreSQL found (looked for the programs `postgres` and `initdb` in {looked_in}); install PostgreSQL 15 or newer"
+    )]
     NotInstalled {
         /// The searched places, for the message.
         looked_in: String,
@@ -107,7 +111,14 @@ pub enum Error {
 
 impl Error {
     /// An adapter for `map_err`: what was tried, and on which file.
-    pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }

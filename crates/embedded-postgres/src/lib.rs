@@ -65,7 +65,11 @@ pub struct Options {
 impl Options {
     /// [`Binaries::Auto`] and 100 connections, with the data below `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), binaries: Binaries::default(), max_connections: 100 }
+        Self {
+            data_dir: data_dir.into(),
+            binaries: Binaries::default(),
+            max_connections: 100,
+        }
     }
 }
 

@@ -50,8 +50,13 @@ impl Postgres {
             .spawn(move || own(&options, &report, &stopped))
             .map_err(Error::io("cannot start a thread for", &data_dir))?;
         match reported.recv() {
-            Ok(facts) => Ok(Self { facts, owner: Some(Owner { stop, thread }) }),
-            Err(mpsc::RecvError) => Err(join(thread).err().unwrap_or(Error::Stop("it ended at once".to_owned()))),
+            Ok(facts) => Ok(Self {
+                facts,
+                owner: Some(Owner { stop, thread }),
+            }),
+            Err(mpsc::RecvError) => Err(join(thread)
+                .err()
+                .unwrap_or(Error::Stop("it ended at once".to_owned()))),
         }
     }
 
@@ -81,7 +86,9 @@ impl Postgres {
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        let Some(Owner { stop, thread }) = self.owner.take() else { return Ok(()) };
+        let Some(Owner { stop, thread }) = self.owner.take() else {
+            return Ok(());
+        };
         drop(stop);
         join(thread)
     }
@@ -95,7 +102,9 @@ impl Drop for Postgres {
 }
 
 fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
-    thread.join().unwrap_or_else(|_| Err(Error::Stop("the thread that owns it panicked".to_owned())))
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Error::Stop("the thread that owns it panicked".to_owned())))
 }
 
 /// Names the port and the encryption too, or variables such as PGPORT would decide them.
@@ -113,7 +122,10 @@ fn url(socket_dir: &Path, database: &str) -> String {
 /// The life of the owning thread.
 fn own(options: &Options, report: &Sender<Facts>, stopped: &Receiver<()>) -> Result<(), Error> {
     fs::create_dir_all(&options.data_dir).map_err(Error::io("cannot create", &options.data_dir))?;
-    let data_dir = options.data_dir.canonicalize().map_err(Error::io("cannot read", &options.data_dir))?;
+    let data_dir = options
+        .data_dir
+        .canonicalize()
+        .map_err(Error::io("cannot read", &options.data_dir))?;
     // Held until the server has ended.
     let _lock = lock(&data_dir)?;
     let (server, socket_dir, facts) = start(options, &data_dir)?;

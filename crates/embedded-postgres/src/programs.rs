@@ -36,7 +36,9 @@ impl Programs {
                 let bin = [directory.clone(), directory.join("bin")]
                     .into_iter()
                     .find(|bin| is_complete(bin))
-                    .ok_or_else(|| Error::NotInstalled { looked_in: directory.display().to_string() })?;
+                    .ok_or_else(|| Error::NotInstalled {
+                        looked_in: directory.display().to_string(),
+                    })?;
                 let bin = bin.canonicalize().map_err(Error::io("cannot read", &bin))?;
                 Self::at(bin, false)
             }
@@ -45,14 +47,24 @@ impl Programs {
 
     fn at(bin: PathBuf, bundled: bool) -> Result<Self, Error> {
         let postgres = bin.join("postgres");
-        let output =
-            Command::new(&postgres).arg("--version").output().map_err(Error::io("cannot run", &postgres))?;
+        let output = Command::new(&postgres)
+            .arg("--version")
+            .output()
+            .map_err(Error::io("cannot run", &postgres))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let version = version_in(&text).ok_or_else(|| {
             let said = String::from_utf8_lossy(&output.stderr);
-            Error::io("no version from", &postgres)(std::io::Error::other(format!("{} {}", text.trim(), said.trim())))
+            Error::io("no version from", &postgres)(std::io::Error::other(format!(
+                "{} {}",
+                text.trim(),
+                said.trim()
+            )))
         })?;
-        Ok(Self { bin, version: version.to_owned(), bundled })
+        Ok(Self {
+            bin,
+            version: version.to_owned(),
+            bundled,
+        })
     }
 
     /// The directory of the programs.
@@ -83,14 +95,22 @@ impl Programs {
 
 /// Digits up to the first other character: `17.5` and `18beta1` give 17 and 18.
 pub(crate) fn major(version: &str) -> &str {
-    let end = version.find(|character: char| !character.is_ascii_digit()).unwrap_or(version.len());
+    let end = version
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(version.len());
     &version[..end]
 }
 
 /// The version in the answer of `postgres --version`, such as `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
 fn version_in(answer: &str) -> Option<&str> {
-    let version = answer.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
-    version.starts_with(|character: char| character.is_ascii_digit()).then_some(version)
+    let version = answer
+        .split_once("(PostgreSQL)")?
+        .1
+        .split_whitespace()
+        .next()?;
+    version
+        .starts_with(|character: char| character.is_ascii_digit())
+        .then_some(version)
 }
 
 fn is_complete(bin: &Path) -> bool {
@@ -115,10 +135,24 @@ fn search() -> Result<PathBuf, Error> {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&on_path).filter(|bin| bin.is_absolute() && is_complete(bin));
     // A link on the PATH leads to the directory that has the library files beside the programs.
-    let on_path = on_path.map(|bin| bin.join("postgres").canonicalize().ok().and_then(|p| p.parent().map(Path::to_owned)).filter(|real| is_complete(real)).unwrap_or(bin));
-    found.into_iter().map(|(_, bin)| bin).chain(on_path).next().ok_or_else(|| Error::NotInstalled {
-        looked_in: "/usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, Homebrew's places and the PATH".to_owned(),
-    })
+    let on_path = on_path.map(|bin| {
+        bin.join("postgres")
+            .canonicalize()
+            .ok()
+            .and_then(|p| p.parent().map(Path::to_owned))
+            .filter(|real| is_complete(real))
+            .unwrap_or(bin)
+    });
+    found
+        .into_iter()
+        .map(|(_, bin)| bin)
+        .chain(on_path)
+        .next()
+        .ok_or_else(|| Error::NotInstalled {
+            looked_in:
+                "/usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, Homebrew's places and the PATH"
+                    .to_owned(),
+        })
 }
 
 /// The version in a directory's name: `15`, `pgsql-16`, `postgresql@17`. 0 for `postgresql`, which has none.
@@ -136,7 +170,10 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_programs_answer() {
-        assert_eq!(version_in("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some("15.14"));
+        assert_eq!(
+            version_in("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
+            Some("15.14")
+        );
         assert_eq!(version_in("postgres (PostgreSQL) 18beta1"), Some("18beta1"));
         assert_eq!(version_in("something else"), None);
         assert_eq!(major("18beta1"), "18");

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::{CommandExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -56,7 +56,10 @@ pub(crate) fn isolate(command: &mut Command, account: &Account, orphaned: Orphan
 }
 
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "only a hook between fork and exec can bind the child's life to this process")]
+#[expect(
+    unsafe_code,
+    reason = "only a hook between fork and exec can bind the child's life to this process"
+)]
 fn die_with_parent(command: &mut Command, orphaned: Orphaned) {
     let signal = match orphaned {
         Orphaned::Killed => Signal::KILL,
@@ -69,7 +72,11 @@ fn die_with_parent(command: &mut Command, orphaned: Orphaned) {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(signal))?;
             // The parent may have died before the call above.
-            if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+            if rustix::process::getppid() == Some(parent) {
+                Ok(())
+            } else {
+                Err(rustix::io::Errno::SRCH.into())
+            }
         });
     }
 }
@@ -95,7 +102,9 @@ impl Launch<'_> {
         loop {
             cluster::disarm_stale_lock(self.pgdata)?;
             let (log, log_start) = open_log(self.log)?;
-            let mut server = Server { child: self.spawn(log)? };
+            let mut server = Server {
+                child: self.spawn(log)?,
+            };
             let reason = match server.wait_ready(self.pgdata)? {
                 Outcome::Ready => return Ok(server),
                 Outcome::Ended(status) => status.to_string(),
@@ -109,7 +118,11 @@ impl Launch<'_> {
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             }
-            return Err(Error::Start { reason, log: self.log.to_owned(), tail: last_lines(&said) });
+            return Err(Error::Start {
+                reason,
+                log: self.log.to_owned(),
+                tail: last_lines(&said),
+            });
         }
     }
 
@@ -174,7 +187,11 @@ impl Server {
             if cluster::is_ready(pgdata, self.child.id()) {
                 return Ok(Outcome::Ready);
             }
-            if let Some(status) = self.child.try_wait().map_err(Error::io("cannot wait for", pgdata))? {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .map_err(Error::io("cannot wait for", pgdata))?
+            {
                 return Ok(Outcome::Ended(status));
             }
             if Instant::now() >= deadline {
@@ -200,10 +217,17 @@ impl Server {
                 "it was killed"
             }
         };
-        Err(Error::Stop(format!("no end within {} s, {how}; no data is lost", FAST_STOP_LIMIT.as_secs())))
+        Err(Error::Stop(format!(
+            "no end within {} s, {how}; no data is lost",
+            FAST_STOP_LIMIT.as_secs()
+        )))
     }
 
-    fn signal_and_wait(&mut self, signal: Signal, limit: Duration) -> Result<Option<ExitStatus>, Error> {
+    fn signal_and_wait(
+        &mut self,
+        signal: Signal,
+        limit: Duration,
+    ) -> Result<Option<ExitStatus>, Error> {
         let failed = |error: std::io::Error| Error::Stop(error.to_string());
         // Asked first, so that the id is still the child's when it is used: it is given up only by this thread.
         if let Some(status) = self.child.try_wait().map_err(failed)? {
@@ -232,8 +256,15 @@ fn open_log(path: &Path) -> Result<(File, u64), Error> {
         let old: PathBuf = path.with_extension("log.old");
         fs::rename(path, &old).map_err(Error::io("cannot rename", path))?;
     }
-    let file = OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("cannot open", path))?;
-    let start = file.metadata().map_err(Error::io("cannot read", path))?.len();
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(Error::io("cannot open", path))?;
+    let start = file
+        .metadata()
+        .map_err(Error::io("cannot read", path))?
+        .len();
     Ok((file, start))
 }
 
@@ -250,7 +281,8 @@ fn read_from(path: &Path, start: u64) -> String {
 
 /// Whether the server ended because one before it, or a process of it, still lives.
 fn locked(said: &str) -> bool {
-    said.contains("lock file \"") && said.contains("already exists") || said.contains("pre-existing shared memory block")
+    said.contains("lock file \"") && said.contains("already exists")
+        || said.contains("pre-existing shared memory block")
 }
 
 fn last_lines(text: &str) -> String {
@@ -264,13 +296,20 @@ mod tests {
 
     #[test]
     fn only_a_living_predecessor_is_worth_a_retry() {
-        assert!(locked("FATAL:  lock file \"postmaster.pid\" already exists\nHINT: …"));
-        assert!(locked("FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use"));
+        assert!(locked(
+            "FATAL:  lock file \"postmaster.pid\" already exists\nHINT: …"
+        ));
+        assert!(locked(
+            "FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use"
+        ));
         assert!(!locked("FATAL:  could not create shared memory segment"));
     }
 
     #[test]
     fn the_socket_setting_survives_commas_and_quotes() {
-        assert_eq!(socket_setting(Path::new("/a, \"b\"")), "unix_socket_directories=\"/a, \"\"b\"\"\"");
+        assert_eq!(
+            socket_setting(Path::new("/a, \"b\"")),
+            "unix_socket_directories=\"/a, \"\"b\"\"\""
+        );
     }
 }

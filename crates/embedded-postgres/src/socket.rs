@@ -22,7 +22,11 @@ pub(crate) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, Err
     let uid = rustix::process::geteuid().as_raw();
     // The same name at every start, so that a killed program does not leave one more directory each time.
     let name = format!("postgres-{uid}-{:016x}", hasher.finish());
-    let candidates = [data_dir.join("run"), std::env::temp_dir().join(&name), Path::new("/tmp").join(&name)];
+    let candidates = [
+        data_dir.join("run"),
+        std::env::temp_dir().join(&name),
+        Path::new("/tmp").join(&name),
+    ];
     let mut reasons = Vec::new();
     for directory in candidates {
         match usable(&directory, account) {
@@ -44,7 +48,9 @@ fn usable(directory: &Path, account: &Account) -> Result<(), String> {
         return Err("the path is not UTF-8".to_owned());
     }
     match DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.to_string()),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(error.to_string());
+        }
         _ => {}
     }
     // In a directory open to all, the name could have been taken by someone else, or lead elsewhere.
@@ -52,10 +58,13 @@ fn usable(directory: &Path, account: &Account) -> Result<(), String> {
     if !metadata.is_dir() || !account.owns(metadata.uid()) {
         return Err("it is not a directory of our own".to_owned());
     }
-    fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(|error| error.to_string())?;
+    fs::set_permissions(directory, Permissions::from_mode(0o700))
+        .map_err(|error| error.to_string())?;
     account.give(directory).map_err(|error| error.to_string())?;
     if let Some(parent) = directory.parent() {
-        account.check_reach(parent, "the server's socket").map_err(|error| error.to_string())?;
+        account
+            .check_reach(parent, "the server's socket")
+            .map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -74,7 +83,10 @@ mod tests {
     fn a_long_path_moves_to_the_directory_for_temporary_files() {
         let directory = tempfile::tempdir().expect("a directory");
         let account = Account::choose(true);
-        assert_eq!(prepare(directory.path(), &account).expect("short"), directory.path().join("run"));
+        assert_eq!(
+            prepare(directory.path(), &account).expect("short"),
+            directory.path().join("run")
+        );
 
         let deep = directory.path().join("x".repeat(120));
         fs::create_dir(&deep).expect("made");

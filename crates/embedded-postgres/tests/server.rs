@@ -16,7 +16,10 @@ use sqlx::{Connection, PgConnection, Row};
 const VICTIM: &str = "EMBEDDED_POSTGRES_TEST_VICTIM";
 
 fn options(data_dir: &Path, binaries: Binaries) -> Options {
-    Options { binaries, ..Options::new(data_dir) }
+    Options {
+        binaries,
+        ..Options::new(data_dir)
+    }
 }
 
 /// The variants that can run here. On a build server each one that cannot is an error.
@@ -48,21 +51,32 @@ fn installed_available() -> bool {
 
 fn skipped(why: &str) {
     println!("skipped: {why}");
-    assert!(std::env::var_os("CI").is_none(), "not to be skipped here: {why}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "not to be skipped here: {why}"
+    );
 }
 
 async fn connect(server: &Postgres) -> PgConnection {
-    PgConnection::connect(&server.url("postgres")).await.unwrap()
+    PgConnection::connect(&server.url("postgres"))
+        .await
+        .unwrap()
 }
 
 async fn text(connection: &mut PgConnection, query: &'static str) -> String {
-    sqlx::query(query).fetch_one(connection).await.unwrap().get(0)
+    sqlx::query(query)
+        .fetch_one(connection)
+        .await
+        .unwrap()
+        .get(0)
 }
 
 fn is_alive(pid: u32) -> bool {
     // A zombie has ended too: in a container nobody may collect it.
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 #[tokio::test]
@@ -77,21 +91,44 @@ async fn starts_cold_and_warm_and_keeps_its_data() {
         let mut connection = connect(&server).await;
         assert_eq!(text(&mut connection, "SELECT lower('ÄÖ')").await, "äö");
         assert_eq!(text(&mut connection, "SELECT upper('ñ')").await, "Ñ");
-        assert!(text(&mut connection, "SELECT to_tsvector('simple', 'Öl-Größe')::text").await.contains("öl"));
+        assert!(
+            text(
+                &mut connection,
+                "SELECT to_tsvector('simple', 'Öl-Größe')::text"
+            )
+            .await
+            .contains("öl")
+        );
         assert_eq!(text(&mut connection, "SHOW fsync").await, "on");
         assert_eq!(text(&mut connection, "SHOW listen_addresses").await, "");
         assert_eq!(text(&mut connection, "SHOW shared_buffers").await, "64MB");
         assert_eq!(text(&mut connection, "SHOW max_connections").await, "100");
-        assert!(text(&mut connection, "SHOW server_version").await.starts_with(server.version()));
+        assert!(
+            text(&mut connection, "SHOW server_version")
+                .await
+                .starts_with(server.version())
+        );
         assert_eq!(server.bundled(), options.binaries == Binaries::Bundled);
         sqlx::query("CREATE TABLE kept (id uuid DEFAULT gen_random_uuid(), name text)")
             .execute(&mut connection)
             .await
             .unwrap();
-        sqlx::query("INSERT INTO kept (name) VALUES ($1)").bind("größe").execute(&mut connection).await.unwrap();
-        sqlx::query("CREATE DATABASE \"other db\"").execute(&mut connection).await.unwrap();
-        let mut other = PgConnection::connect(&server.url("other db")).await.unwrap();
-        assert_eq!(text(&mut other, "SELECT current_database()::text").await, "other db");
+        sqlx::query("INSERT INTO kept (name) VALUES ($1)")
+            .bind("größe")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::query("CREATE DATABASE \"other db\"")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let mut other = PgConnection::connect(&server.url("other db"))
+            .await
+            .unwrap();
+        assert_eq!(
+            text(&mut other, "SELECT current_database()::text").await,
+            "other db"
+        );
         let pid = server.pid();
         // With both connections still open: a stop must not wait for them.
         server.stop().unwrap();
@@ -100,9 +137,16 @@ async fn starts_cold_and_warm_and_keeps_its_data() {
         let warm = Instant::now();
         let server = Postgres::start(&options).unwrap();
         let warm = warm.elapsed();
-        assert_eq!(text(&mut connect(&server).await, "SELECT name FROM kept").await, "größe");
+        assert_eq!(
+            text(&mut connect(&server).await, "SELECT name FROM kept").await,
+            "größe"
+        );
         let pid = server.pid();
-        println!("{:?} {}: cold {cold:.2?}, warm {warm:.2?}", options.binaries, server.version());
+        println!(
+            "{:?} {}: cold {cold:.2?}, warm {warm:.2?}",
+            options.binaries,
+            server.version()
+        );
         drop(server);
         assert!(!is_alive(pid), "a dropped server goes on");
     }
@@ -128,9 +172,15 @@ fn a_place_closed_to_the_account_is_named() {
     if directory.path().metadata().unwrap().uid() != 0 || !installed_available() {
         return skipped("only root starts an installed PostgreSQL as another user");
     }
+    set_mode(directory.path(), 0o700);
     let below = directory.path().join("data");
     let error = Postgres::start(&options(&below, Binaries::Installed(None))).unwrap_err();
-    let Error::Untraversable { directory: named, .. } = &error else { panic!("{error}") };
+    let Error::Untraversable {
+        directory: named, ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
     assert_eq!(named, &directory.path().canonicalize().unwrap());
 }
 
@@ -152,12 +202,17 @@ fn a_second_start_on_the_same_data_fails_at_once() {
 async fn a_deep_data_directory_and_odd_names_work() {
     for binaries in variants() {
         let directory = tempfile::tempdir().unwrap();
-        open_to_all(directory.path());
-        let short = directory.path().join("a, b%20\"ü&c");
+        // Root's installed server runs as another user, who must be able to pass.
+        set_mode(directory.path(), 0o755);
+        let short = directory.path().join("a, b%20ü&c");
         let deep = directory.path().join("x".repeat(100)).join("y".repeat(100));
         for place in [short, deep] {
-            let server = Postgres::start(&options(&place, binaries.clone())).unwrap();
-            assert_eq!(text(&mut connect(&server).await, "SELECT 'here'").await, "here");
+            let server = Postgres::start(&options(&place, binaries.clone()))
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                text(&mut connect(&server).await, "SELECT 'here'").await,
+                "here"
+            );
             server.stop().unwrap();
         }
     }
@@ -171,7 +226,9 @@ fn data_of_another_version_is_refused_by_name() {
         std::fs::create_dir(&pgdata).unwrap();
         std::fs::write(pgdata.join("PG_VERSION"), "11\n").unwrap();
         let error = Postgres::start(&options(directory.path(), binaries)).unwrap_err();
-        let Error::VersionMismatch { found, running, .. } = &error else { panic!("{error}") };
+        let Error::VersionMismatch { found, running, .. } = &error else {
+            panic!("{error}")
+        };
         assert_eq!(found, "11");
         assert!(error.to_string().contains(running.as_str()));
     }
@@ -179,32 +236,50 @@ fn data_of_another_version_is_refused_by_name() {
 
 #[test]
 fn a_failed_start_shows_the_end_of_the_log() {
-    let Some(binaries) = variants().pop() else { return };
+    let Some(binaries) = variants().pop() else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let options = options(directory.path(), binaries);
     Postgres::start(&options).unwrap().stop().unwrap();
     std::fs::remove_file(directory.path().join("pgdata/global/pg_control")).unwrap();
     let error = Postgres::start(&options).unwrap_err();
     assert!(matches!(error, Error::Start { .. }), "{error}");
-    assert!(error.to_string().contains("could not find the database system"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("could not find the database system"),
+        "{error}"
+    );
 }
 
 /// The program that is killed below; in an ordinary run it does nothing.
 #[tokio::test]
 async fn victim() {
-    let Some(data_dir) = std::env::var_os(VICTIM) else { return };
+    let Some(data_dir) = std::env::var_os(VICTIM) else {
+        return;
+    };
     let binaries = match std::env::var("EMBEDDED_POSTGRES_TEST_BINARIES").as_deref() {
         Ok("bundled") => Binaries::Bundled,
         _ => Binaries::Installed(None),
     };
     let options = options(Path::new(&data_dir), binaries);
     // From a thread that ends at once: the server must not end with it.
-    let server = std::thread::spawn(move || Postgres::start(&options).unwrap()).join().unwrap();
+    let server = std::thread::spawn(move || Postgres::start(&options).unwrap())
+        .join()
+        .unwrap();
     let mut connection = connect(&server).await;
-    sqlx::query("CREATE TABLE IF NOT EXISTS acknowledged (n int)").execute(&mut connection).await.unwrap();
+    sqlx::query("CREATE TABLE IF NOT EXISTS acknowledged (n int)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     println!("\npid {}", server.pid());
     for n in 0.. {
-        sqlx::query("INSERT INTO acknowledged VALUES ($1)").bind(n).execute(&mut connection).await.unwrap();
+        sqlx::query("INSERT INTO acknowledged VALUES ($1)")
+            .bind(n)
+            .execute(&mut connection)
+            .await
+            .unwrap();
         println!("row {n}");
     }
 }
@@ -219,7 +294,10 @@ async fn a_killed_owner_takes_the_server_along_and_loses_no_acknowledged_row() {
         // At once, while the old server may still be at work.
         let begun = Instant::now();
         let server = Postgres::start(&options(directory.path(), binaries.clone())).unwrap();
-        println!("{binaries:?}: again after a kill in {:.2?}", begun.elapsed());
+        println!(
+            "{binaries:?}: again after a kill in {:.2?}",
+            begun.elapsed()
+        );
         assert!(!is_alive(pid), "the server outlived its owner");
         let mut connection = connect(&server).await;
         let rows: i64 = sqlx::query("SELECT count(*) FROM acknowledged WHERE n <= $1")
@@ -241,7 +319,10 @@ fn a_killed_owner_needs_no_new_start_for_the_server_to_end() {
         let (pid, _) = kill_a_writer(directory.path(), &binaries);
         let begun = Instant::now();
         while is_alive(pid) {
-            assert!(begun.elapsed() < Duration::from_secs(10), "the server goes on without its owner");
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the server goes on without its owner"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -252,15 +333,31 @@ fn kill_a_writer(data_dir: &Path, binaries: &Binaries) -> (u32, i32) {
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "victim", "--nocapture"])
         .env(VICTIM, data_dir)
-        .env("EMBEDDED_POSTGRES_TEST_BINARIES", if *binaries == Binaries::Bundled { "bundled" } else { "installed" })
+        .env(
+            "EMBEDDED_POSTGRES_TEST_BINARIES",
+            if *binaries == Binaries::Bundled {
+                "bundled"
+            } else {
+                "installed"
+            },
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let pid: u32 = lines.by_ref().find_map(|line| line.strip_prefix("pid ")?.parse().ok()).expect("a started victim");
+    let mut lines = BufReader::new(victim.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let pid: u32 = lines
+        .by_ref()
+        .find_map(|line| line.strip_prefix("pid ")?.parse().ok())
+        .expect("a started victim");
     let number = |line: String| line.strip_prefix("row ")?.parse::<i32>().ok();
-    let mut last = lines.by_ref().filter_map(number).find(|n| *n >= 100).expect("a hundred rows");
+    let mut last = lines
+        .by_ref()
+        .filter_map(number)
+        .find(|n| *n >= 100)
+        .expect("a hundred rows");
     assert!(is_alive(pid));
     victim.kill().unwrap();
     victim.wait().unwrap();
@@ -278,7 +375,11 @@ fn a_lock_left_for_a_process_that_is_no_server_does_not_block() {
         Postgres::start(&options).unwrap().stop().unwrap();
         let lock: PathBuf = directory.path().join("pgdata/postmaster.pid");
         let mut other = Command::new("sleep").arg("60").spawn().unwrap();
-        std::fs::write(&lock, format!("{}\n/nowhere\n1\n5432\n/nowhere\n\n  1  1\n", other.id())).unwrap();
+        std::fs::write(
+            &lock,
+            format!("{}\n/nowhere\n1\n5432\n/nowhere\n\n  1  1\n", other.id()),
+        )
+        .unwrap();
         let begun = Instant::now();
         let started = Postgres::start(&options);
         other.kill().unwrap();
@@ -288,8 +389,7 @@ fn a_lock_left_for_a_process_that_is_no_server_does_not_block() {
     }
 }
 
-/// As root, an installed server runs as another user, who must be able to pass.
-fn open_to_all(directory: &Path) {
+fn set_mode(directory: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
 }
