@@ -19,7 +19,7 @@ pub(crate) const SUPERUSER: &str = "postgres";
 /// After a crash the old server may live on for a moment, and keeps its lock file.
 const LOCKED_LIMIT: Duration = Duration::from_secs(30);
 /// After a crash the log is replayed before the server answers.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_mins(3);
 const FAST_STOP_LIMIT: Duration = Duration::from_secs(10);
 const IMMEDIATE_STOP_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
@@ -210,12 +210,14 @@ impl Server {
                 _ => Err(Error::Stop(format!("it ended with {status}"))),
             };
         }
-        let how = match self.signal_and_wait(Signal::QUIT, IMMEDIATE_STOP_LIMIT)? {
-            Some(_) => "it was ended without a shutdown",
-            None => {
-                self.signal_and_wait(Signal::KILL, IMMEDIATE_STOP_LIMIT)?;
-                "it was killed"
-            }
+        let how = if self
+            .signal_and_wait(Signal::QUIT, IMMEDIATE_STOP_LIMIT)?
+            .is_some()
+        {
+            "it was ended without a shutdown"
+        } else {
+            self.signal_and_wait(Signal::KILL, IMMEDIATE_STOP_LIMIT)?;
+            "it was killed"
         };
         Err(Error::Stop(format!(
             "no end within {} s, {how}; no data is lost",

@@ -36,25 +36,43 @@ pub struct Database {
 /// PostgreSQL. On a build server that is a failure.
 pub async fn database() -> Option<Database> {
     // Blocks for a second; the first test only.
-    let shared = tokio::task::spawn_blocking(|| SERVER.get_or_init(start).as_ref()).await.expect("the server starts");
+    let shared = tokio::task::spawn_blocking(|| SERVER.get_or_init(start).as_ref())
+        .await
+        .expect("the server starts");
     let Some(shared) = shared else {
         println!("skipped: no PostgreSQL is installed");
-        assert!(std::env::var_os("CI").is_none(), "no PostgreSQL is installed, and nothing may be skipped here");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no PostgreSQL is installed, and nothing may be skipped here"
+        );
         return None;
     };
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    execute(&shared.server.url("postgres"), format!("CREATE DATABASE {name}")).await.expect("a new database");
-    Some(Database { url: shared.server.url(&name), name })
+    execute(
+        &shared.server.url("postgres"),
+        format!("CREATE DATABASE {name}"),
+    )
+    .await
+    .expect("a new database");
+    Some(Database {
+        url: shared.server.url(&name),
+        name,
+    })
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Some(Some(shared)) = SERVER.get() else { return };
+        let Some(Some(shared)) = SERVER.get() else {
+            return;
+        };
         let url = shared.server.url("postgres");
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // A thread, as the test's own runtime may be ending. Best effort: the whole server goes away soon.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .ok()?;
             runtime.block_on(execute(&url, statement)).ok()
         });
         let _ = dropping.join();
@@ -64,20 +82,34 @@ impl Drop for Database {
 async fn execute(url: &str, statement: String) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     // Only names made here.
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await?;
     connection.close().await
 }
 
 fn start() -> Option<Shared> {
     let binaries = match std::env::var("CATALOG_TEST_POSTGRES").as_deref() {
         Ok("bundled") => Binaries::Bundled,
-        Ok(other) if other != "installed" => panic!("CATALOG_TEST_POSTGRES={other}: allowed are bundled and installed"),
+        Ok(other) if other != "installed" => {
+            panic!("CATALOG_TEST_POSTGRES={other}: allowed are bundled and installed")
+        }
         _ => Binaries::Installed(None),
     };
-    let directory = tempfile::Builder::new().prefix("catalog-test-").tempdir().expect("a directory").keep();
+    let directory = tempfile::Builder::new()
+        .prefix("catalog-test-")
+        .tempdir()
+        .expect("a directory")
+        .keep();
     let janitor = janitor(&directory).expect("a shell to clean up");
-    match Postgres::start(&Options { binaries, ..Options::new(&directory) }) {
-        Ok(server) => Some(Shared { server, _janitor: janitor }),
+    match Postgres::start(&Options {
+        binaries,
+        ..Options::new(&directory)
+    }) {
+        Ok(server) => Some(Shared {
+            server,
+            _janitor: janitor,
+        }),
         // The janitor's pipe closes here, and the directory goes.
         Err(Error::NotInstalled { .. } | Error::NotBundled) => None,
         Err(error) => panic!("{error}"),
@@ -106,11 +138,20 @@ fn janitor(directory: &Path) -> io::Result<Child> {
 
 #[tokio::test]
 async fn every_test_has_a_database_of_its_own() {
-    let (Some(one), Some(two)) = (database().await, database().await) else { return };
+    let (Some(one), Some(two)) = (database().await, database().await) else {
+        return;
+    };
     assert_ne!(one.url, two.url);
-    execute(&one.url, "CREATE TABLE only_here ()".to_owned()).await.expect("made");
-    execute(&two.url, "CREATE TABLE only_here ()".to_owned()).await.expect("made, as it is another database");
+    execute(&one.url, "CREATE TABLE only_here ()".to_owned())
+        .await
+        .expect("made");
+    execute(&two.url, "CREATE TABLE only_here ()".to_owned())
+        .await
+        .expect("made, as it is another database");
     let url = one.url.clone();
     drop(one);
-    assert!(PgConnection::connect(&url).await.is_err(), "the database is still there");
+    assert!(
+        PgConnection::connect(&url).await.is_err(),
+        "the database is still there"
+    );
 }
