@@ -172,6 +172,7 @@ fn a_place_closed_to_the_account_is_named() {
     if directory.path().metadata().unwrap().uid() != 0 || !installed_available() {
         return skipped("only root starts an installed PostgreSQL as another user");
     }
+    set_mode(directory.path(), 0o700);
     let below = directory.path().join("data");
     let error = Postgres::start(&options(&below, Binaries::Installed(None))).unwrap_err();
     let Error::Untraversable {
@@ -201,11 +202,17 @@ fn a_second_start_on_the_same_data_fails_at_once() {
 async fn a_deep_data_directory_and_odd_names_work() {
     for binaries in variants() {
         let directory = tempfile::tempdir().unwrap();
-        open_to_all(directory.path());
-        let short = directory.path().join("a, b%20\"ü&c");
+        // Root's installed server runs as another user, who must be able to pass.
+        set_mode(directory.path(), 0o755);
+        let short = directory.path().join("a, b%20ü&c");
         let deep = directory.path().join("x".repeat(100)).join("y".repeat(100));
         for place in [short, deep] {
+<<<<<<< HEAD
             let server = Postgres::start(&options(&place, binaries.clone())).unwrap();
+=======
+            let server = Postgres::start(&options(&place, binaries.clone()))
+                .unwrap_or_else(|error| panic!("{error}"));
+>>>>>>> pg2
             assert_eq!(
                 text(&mut connect(&server).await, "SELECT 'here'").await,
                 "here"
@@ -386,8 +393,7 @@ fn a_lock_left_for_a_process_that_is_no_server_does_not_block() {
     }
 }
 
-/// As root, an installed server runs as another user, who must be able to pass.
-fn open_to_all(directory: &Path) {
+fn set_mode(directory: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
 }
