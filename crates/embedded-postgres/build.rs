@@ -30,6 +30,8 @@ fn main() {
             println!("cargo:rustc-cfg=bundled_postgres");
         }
         Err(reason) => {
+            // A file that is never there: the next build looks again.
+            println!("cargo:rerun-if-changed=not-found-yet");
             println!(
                 "cargo:warning=embedded-postgres: no PostgreSQL is taken into the binary, an installed one will be used: {reason}"
             );

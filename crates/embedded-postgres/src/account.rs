@@ -98,8 +98,16 @@ impl Account {
     }
 
     /// Lets this account into the data directory itself, by giving it the directory when it is closed to others: a
-    /// wider mode would let in everyone.
+    /// wider mode would let in everyone. A directory that holds anything but the lock and a cluster's files is someone
+    /// else's and stays as it is; [`Self::check_reach`] then says what is wrong.
     pub(crate) fn open_up(&self, data_dir: &Path) -> Result<(), Error> {
+        const OWN: [&str; 5] = ["lock", "pgdata", "postgres.log", "runtime-", "run"];
+        for entry in fs::read_dir(data_dir).map_err(Error::io("cannot read", data_dir))? {
+            let name = entry.map_err(Error::io("cannot read", data_dir))?.file_name();
+            if !OWN.iter().any(|own| name.to_string_lossy().starts_with(own)) {
+                return Ok(());
+            }
+        }
         let metadata = fs::metadata(data_dir).map_err(Error::io("cannot read", data_dir))?;
         if may_enter(
             metadata.mode(),

@@ -246,7 +246,7 @@ fn query(
 
 /// A parameter's schema: the field's, without the description that stands beside it.
 fn parameter_schema(schemas: &mut Schemas<'_>, field: &Field) -> Value {
-    let mut schema = schemas.field(field, Role::Input);
+    let mut schema = schemas.field(field, Role::Parameter);
     if let Some(map) = schema.as_object_mut() {
         map.shift_remove("description");
     }

@@ -18,6 +18,8 @@ pub(super) enum Role {
     Input,
     /// The body of a PATCH: every field may be left out.
     Patch,
+    /// Text in a path or a query, where there is no null.
+    Parameter,
 }
 
 /// The schemas that operations refer to, made as they are asked for.
@@ -55,8 +57,8 @@ impl<'a> Schemas<'a> {
         let name = message.path.join("");
         let name = match role {
             Role::Output => name,
-            Role::Input if name.ends_with("Request") => name,
-            Role::Input => format!("{name}Input"),
+            Role::Input | Role::Parameter if name.ends_with("Request") => name,
+            Role::Input | Role::Parameter => format!("{name}Input"),
             Role::Patch => format!("{name}Patch"),
         };
         self.add(&name, |schemas| schemas.object(message, role))
@@ -74,7 +76,7 @@ impl<'a> Schemas<'a> {
                         Shape::Implicit | Shape::Repeated | Shape::Map(_)
                     ) || field.required()
                 }
-                Role::Input => field.required(),
+                Role::Input | Role::Parameter => field.required(),
                 Role::Patch => false,
             } {
                 required.push(field.json_name.clone());
@@ -123,7 +125,7 @@ impl<'a> Schemas<'a> {
             _ => self.value(field, &field.rules, role),
         };
         let clearable = clearable(field);
-        if role == Role::Patch && clearable {
+        if matches!(role, Role::Input | Role::Patch) && clearable {
             schema = nullable(schema);
         }
         if !field.docs.is_empty() {
@@ -294,7 +296,7 @@ impl<'a> Schemas<'a> {
     }
 }
 
-/// Whether null is a value for a field in a PATCH: it stands for absence, or for a default that the rules allow.
+/// Whether null is a value for a field of a body: it stands for absence, or for a default that the rules allow.
 fn clearable(field: &Field) -> bool {
     let rules = field.rules.rules.as_ref();
     match field.shape {
@@ -310,7 +312,7 @@ fn clearable(field: &Field) -> bool {
 fn described(field: &Field, role: Role) -> bool {
     match role {
         Role::Output => true,
-        Role::Input => !field.is(BEHAVIOR_OUTPUT_ONLY),
+        Role::Input | Role::Parameter => !field.is(BEHAVIOR_OUTPUT_ONLY),
         Role::Patch => !field.is(BEHAVIOR_OUTPUT_ONLY) && !field.is(BEHAVIOR_IMMUTABLE),
     }
 }
