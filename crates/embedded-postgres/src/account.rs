@@ -103,8 +103,13 @@ impl Account {
     pub(crate) fn open_up(&self, data_dir: &Path) -> Result<(), Error> {
         const OWN: [&str; 5] = ["lock", "pgdata", "postgres.log", "runtime-", "run"];
         for entry in fs::read_dir(data_dir).map_err(Error::io("cannot read", data_dir))? {
-            let name = entry.map_err(Error::io("cannot read", data_dir))?.file_name();
-            if !OWN.iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            let name = entry
+                .map_err(Error::io("cannot read", data_dir))?
+                .file_name();
+            if !OWN
+                .iter()
+                .any(|own| name.to_string_lossy().starts_with(own))
+            {
                 return Ok(());
             }
         }

@@ -207,12 +207,8 @@ async fn a_deep_data_directory_and_odd_names_work() {
         let short = directory.path().join("a, b%20ü&c");
         let deep = directory.path().join("x".repeat(100)).join("y".repeat(100));
         for place in [short, deep] {
-<<<<<<< HEAD
-            let server = Postgres::start(&options(&place, binaries.clone())).unwrap();
-=======
             let server = Postgres::start(&options(&place, binaries.clone()))
                 .unwrap_or_else(|error| panic!("{error}"));
->>>>>>> pg2
             assert_eq!(
                 text(&mut connect(&server).await, "SELECT 'here'").await,
                 "here"

@@ -214,8 +214,14 @@ async fn paths_without_an_end_are_not_followed() {
     let response = get(&format!("/v1/echo?{deep}=1")).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let deep = format!("nested{}.number", ".child".repeat(50));
-    assert_eq!(get(&format!("/v1/echo?{deep}=1")).await.status(), StatusCode::OK);
-    let uri = format!("/v1/shelves/1/books/2?updateMask=author{}", ".given".repeat(5000));
+    assert_eq!(
+        get(&format!("/v1/echo?{deep}=1")).await.status(),
+        StatusCode::OK
+    );
+    let uri = format!(
+        "/v1/shelves/1/books/2?updateMask=author{}",
+        ".given".repeat(5000)
+    );
     assert_eq!(patch(&uri, "{}").await.status(), StatusCode::BAD_REQUEST);
 }
 

@@ -1,6 +1,9 @@
 //! A PostgreSQL for this test run: one private server, a fresh database for every test.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,21 +11,23 @@ use catalog_service::migrate::DatabaseUrl;
 use embedded_postgres::{Binaries, Options, Postgres};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
-/// Begins the names of the folders that test runs keep their servers in; the id of the process follows.
-const PREFIX: &str = "catalog-test-";
-
-/// The server of this process. It ends with the process, also when that is killed; its folder is removed by the next
-/// run.
+/// The server of this process. It ends with the process, also when that is killed.
 static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
-    remove_stale_folders();
     let binaries = match std::env::var("CATALOG_TEST_POSTGRES").as_deref() {
         Ok("bundled") => Binaries::Bundled,
         _ => Binaries::Installed(None),
     };
-    let folder = folder(std::process::id());
-    let mut options = Options::new(&folder);
-    options.binaries = binaries;
-    options.max_connections = 200;
+    let folder = tempfile::Builder::new()
+        .prefix("catalog-test-")
+        .tempdir()
+        .expect("a folder")
+        .keep();
+    remove_at_the_end(&folder).expect("a shell to clean up");
+    let options = Options {
+        binaries,
+        max_connections: 200,
+        ..Options::new(&folder)
+    };
     Postgres::start(&options).unwrap_or_else(|error| panic!("the tests need a PostgreSQL: {error}"))
 });
 
@@ -62,24 +67,25 @@ pub(crate) async fn connect(url: &str) -> PgConnection {
         .expect("a connection")
 }
 
-fn folder(process: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}{process}"))
-}
-
-/// Removes what runs that were killed left behind.
-fn remove_stale_folders() {
-    for entry in std::fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX))
-            .and_then(|id| id.parse::<u32>().ok());
-        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+/// Starts a shell that waits for the end of this process, however it comes (nothing of a static is dropped at the end,
+/// and after a kill nothing of ours runs at all), then for that of the server, and removes its folder.
+fn remove_at_the_end(folder: &Path) -> io::Result<()> {
+    const SCRIPT: &str = r#"
+        read -r _
+        n=0
+        while [ -e "$1/pgdata/postmaster.pid" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+        rm -rf -- "$1"
+    "#;
+    let mut shell = Command::new("sh")
+        .args(["-c", SCRIPT, "sh"])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Out of reach of a Ctrl-C on the terminal.
+        .process_group(0)
+        .spawn()?;
+    // The pipe closes when this process ends, and not before.
+    std::mem::forget(shell.stdin.take());
+    Ok(())
 }
