@@ -49,6 +49,10 @@ demo: ## Load 10,000 products into the running service through its API (COUNT=, 
 	@$(CARGO) build --locked --quiet --bin catalog-service
 	@$(TARGET)/debug/catalog-service demo --count $(or $(COUNT),10000) --url $(or $(URL),http://127.0.0.1:9001)
 
+.PHONY: bench
+bench: ## Measure what transcoding costs, against the same by hand on axum, in one run
+	$(CARGO) bench --locked --package transcode-tests
+
 .PHONY: clean
 clean: ## Remove what was built and the tools; the data of `make run` in .data stays
 	$(CARGO) clean

@@ -164,7 +164,7 @@ fn scopes(text: &str) -> Result<Scopes, String> {
 }
 
 fn ttl(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let duration = crate::duration::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_secs(1) {
         Err("at least a second is needed".to_owned())
     } else {

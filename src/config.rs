@@ -49,21 +49,9 @@ impl Config {
         conf: Option<&Path>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let config = Self::read_parts(conf, env, None)?;
+        let config = Self::read_parts(conf, env)?;
         config.check()?;
         Ok(config)
-    }
-
-    /// Reads only what a database migration needs, `data.database` and `migration`; all else keeps its default, unread.
-    ///
-    /// # Errors
-    ///
-    /// As [`Config::load`], for that part.
-    pub fn load_for_migration(
-        conf: Option<&Path>,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        Self::read_parts(conf, env, Some(&["data.database", "migration"]))
     }
 
     /// The keys of all values, in the order of the sections, as `server.http.addr`.
@@ -76,14 +64,12 @@ impl Config {
     fn read_parts(
         conf: Option<&Path>,
         env: &dyn Fn(&str) -> Option<String>,
-        only: Option<&[&str]>,
     ) -> Result<Self, ConfigError> {
         let file = conf.map(file_of);
         let tree = file.as_deref().map(read_file).transpose()?;
         let reader = Reader {
             env,
             file: file.as_deref(),
-            only,
         };
         reader.section("", tree.as_ref())
     }

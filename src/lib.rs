@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod duration;
 pub mod lifecycle;
 pub mod migrate;
 pub mod pb;

@@ -10,7 +10,6 @@ pub mod cli;
 
 mod args;
 mod database;
-mod duration;
 mod error;
 mod migrator;
 mod settings;
@@ -18,7 +17,6 @@ mod source;
 mod status;
 mod url;
 
-pub use duration::{DurationError, parse_duration};
 pub use error::Error;
 pub use migrator::{Migrator, Options, Outcome, Step};
 pub use source::{Direction, Source};

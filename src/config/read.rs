@@ -24,16 +24,11 @@ pub(super) trait Section: Sized + Default {
 pub(super) struct Reader<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub file: Option<&'a Path>,
-    /// The paths that are read; all of them without.
-    pub only: Option<&'a [&'a str]>,
 }
 
 impl Reader<'_> {
     /// Reads a section, `node` being what the file says.
     pub fn section<S: Section>(&self, at: &str, node: Option<&Value>) -> Result<S, ConfigError> {
-        if !self.wanted(at) {
-            return Ok(S::default());
-        }
         let part = match node {
             None | Some(Value::Null) => None,
             Some(Value::Mapping(part)) => Some(part),
@@ -70,9 +65,6 @@ impl Reader<'_> {
         node: Option<&Value>,
         parse: impl FnOnce(&Input) -> Result<T, Refusal>,
     ) -> Result<Option<T>, ConfigError> {
-        if !self.wanted(at) {
-            return Ok(None);
-        }
         let from_env = ENVIRONMENT
             .iter()
             .filter(|(_, key)| *key == at)
@@ -90,17 +82,6 @@ impl Reader<'_> {
                 value: input.shown(refusal.secret),
                 allowed: refusal.allowed,
             })
-    }
-
-    fn wanted(&self, at: &str) -> bool {
-        let within = |inner: &str, outer: &str| {
-            outer.is_empty()
-                || inner
-                    .strip_prefix(outer)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.only
-            .is_none_or(|only| only.iter().any(|path| within(at, path) || within(path, at)))
     }
 
     fn file_origin(&self) -> Origin {

@@ -52,7 +52,7 @@ fn other_value(name: &str, file: &str) -> String {
         "MIGRATION_PATH" | "CATALOG_DATA_DIR" => "/elsewhere",
         "REDIS_ADDR" | "CONSUL_ADDRESS" | "KAFKA_BROKERS" => "localhost:6379",
         "CONSUL_SCHEME" => "https",
-        "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" => "false",
+        "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" | "JWT_DEV_KEY" => "false",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH" | "JWT_PUBLIC_KEY_PATH" => file,
         "LOG_LEVEL" => "error",
@@ -311,20 +311,6 @@ fn a_directory_must_have_the_file() {
             && text.contains("config.yaml: No such file"),
         "{text}"
     );
-}
-
-#[test]
-fn a_migration_reads_only_the_database_part() {
-    let env = [
-        ("LOG_LEVEL", "no level"),
-        ("REDIS_DB", "none"),
-        ("JWT_PRIVATE_KEY_PATH", "/nowhere"),
-        ("MIGRATION_TABLE", "versions"),
-    ];
-    let config = Config::load_for_migration(None, &of(&env)).unwrap();
-    assert_eq!(config.migration.table, "versions");
-    assert_eq!(config.log, Log::default());
-    assert!(Config::load_for_migration(None, &of(&[("DATABASE_TIMEOUT", "never")])).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::parse_duration;
+use crate::duration::parse_duration;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

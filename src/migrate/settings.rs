@@ -7,9 +7,8 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{
-    DEFAULT_LOCK_TIMEOUT, Error, Source, TableName, args::Arguments, parse_duration, table_name,
-};
+use super::{DEFAULT_LOCK_TIMEOUT, Error, Source, TableName, args::Arguments, table_name};
+use crate::duration::parse_duration;
 
 /// A complete set of settings.
 pub(super) struct Settings {

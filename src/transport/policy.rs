@@ -103,6 +103,10 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         timeout: Duration,
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> Result<T, Status> {
+        // The timer ticks in milliseconds: less is no time at all.
+        if timeout < Duration::from_millis(1) {
+            return Err(too_late(spec));
+        }
         // A panic ends the call, not the connection with all that is under way on it.
         let call = AssertUnwindSafe(call).catch_unwind();
         match tokio::time::timeout(timeout, call).await {
@@ -115,13 +119,17 @@ impl<E: Environment> Policy for AccessPolicy<E> {
                     "An unexpected error occurred",
                 ))
             }
-            Err(_) => Err(status(
-                spec.reasons,
-                Code::DeadlineExceeded,
-                "The request took too long",
-            )),
+            Err(_) => Err(too_late(spec)),
         }
     }
+}
+
+fn too_late(spec: &MethodSpec) -> Status {
+    status(
+        spec.reasons,
+        Code::DeadlineExceeded,
+        "The request took too long",
+    )
 }
 
 /// The duration of a `grpc-timeout` header: up to eight digits and a unit.

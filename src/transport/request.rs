@@ -115,7 +115,10 @@ mod tests {
     fn a_sane_request_id_is_kept_and_any_other_replaced() {
         let id = |value: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(X_REQUEST_ID, HeaderValue::from_static(value));
+            headers.insert(
+                X_REQUEST_ID,
+                HeaderValue::from_bytes(value.as_bytes()).expect("a header"),
+            );
             request_id(&headers, &SystemEnvironment)
         };
         assert_eq!(id("req_abc-1.2:3"), "req_abc-1.2:3");

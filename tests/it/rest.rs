@@ -21,13 +21,16 @@ fn laptop(sku: &str) -> Value {
     })
 }
 
+/// The keys of an object, sorted.
 fn keys(value: &Value) -> Vec<&str> {
-    value
+    let mut keys: Vec<_> = value
         .as_object()
         .expect("an object")
         .keys()
         .map(String::as_str)
-        .collect()
+        .collect();
+    keys.sort_unstable();
+    keys
 }
 
 #[tokio::test(flavor = "multi_thread")]

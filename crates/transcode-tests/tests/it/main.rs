@@ -1,0 +1,4 @@
+//! The transcoder, from outside.
+
+mod properties;
+mod rest;
