@@ -247,7 +247,7 @@ fn the_code_is_what_it_was() {
         ("openapi.yaml", "openapi.yaml"),
     ] {
         let mut text = fs::read_to_string(out.path().join(made)).expect("made");
-        if made.ends_with(".rs") {
+        if made != "openapi.yaml" {
             // What prost and tonic make is theirs to test.
             let ours = text.find("impl ::transcode::").expect("our part");
             text.replace_range(..ours, "");
