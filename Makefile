@@ -15,7 +15,7 @@ help: ## Show this help
 .PHONY: run
 run: ## Build and start the service on HTTP 8001 and gRPC 9001, with its own embedded database
 	@$(CARGO) build --locked --bin catalog-service
-	@exec $(TARGET)/debug/catalog-service
+	@LOG_FORMAT=$${LOG_FORMAT:-text} exec $(TARGET)/debug/catalog-service
 
 .PHONY: build
 build: ## Build ./bin/catalog-service and ./bin/migrate, optimised

@@ -28,6 +28,8 @@ impl<C: CatalogService, H: Health> GrpcServices<C, H> {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // What the details of errors are made of, so that a client can show them.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let catalog = CatalogServiceServer::from_arc(self.catalog)
             .max_decoding_message_size(self.max_message_bytes);
