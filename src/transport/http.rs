@@ -6,10 +6,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::any;
 use tonic::service::Routes;
-use tonic_web::GrpcWebLayer;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, ServiceExt as _};
 use transcode::rest::{Problem, Transcoder};
 
@@ -40,7 +40,12 @@ pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router 
     } = api;
     let pages = transcoder.clone();
     let cors = cors::layer(&allowed_origins);
-    let calls = any(move |request: Request| dispatch(request, transcoder.clone(), grpc.clone()));
+    let protocols = Protocols {
+        transcoder,
+        web: GrpcWebLayer::new().layer(grpc.clone().prepare()),
+        grpc: grpc.into_axum_router(),
+    };
+    let calls = any(move |request: Request| protocols.clone().call(request));
     Router::new()
         .merge(probes::router(probes))
         .merge(docs::router())
@@ -60,15 +65,23 @@ pub fn grpc_router<E: Environment>(grpc: Routes, environment: Arc<E>) -> Router 
         .layer(from_fn_with_state(environment, observe::<E>))
 }
 
-async fn dispatch(request: Request, transcoder: Transcoder, grpc: Routes) -> Response {
-    match Protocol::of(request.headers()) {
-        Protocol::Rest => transcoder.handle(request).await.map(Body::new),
-        Protocol::Grpc => infallible(grpc.into_axum_router().oneshot(request).await),
-        Protocol::GrpcWeb => {
-            let web = GrpcWebLayer::new().layer(grpc.prepare());
-            infallible(web.oneshot(request.map(tonic::body::Body::new)).await)
-                .map(Body::new)
-                .into_response()
+/// The three ways to call an RPC on one port; clones share what is inside.
+#[derive(Clone)]
+struct Protocols {
+    transcoder: Transcoder,
+    grpc: Router,
+    web: GrpcWebService<Routes>,
+}
+
+impl Protocols {
+    async fn call(self, request: Request) -> Response {
+        match Protocol::of(request.headers()) {
+            Protocol::Rest => self.transcoder.handle(request).await.map(Body::new),
+            Protocol::Grpc => infallible(self.grpc.oneshot(request).await),
+            Protocol::GrpcWeb => {
+                let request = request.map(tonic::body::Body::new);
+                infallible(self.web.oneshot(request).await).map(Body::new)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::postgres::database;
+use crate::support::postgres::{connect, database};
 use crate::support::service::Service;
 
 const PRODUCTS: &str = "/v1/catalog/products";
@@ -71,6 +71,36 @@ async fn a_database_that_is_away_is_no_reason_to_end() {
         !response.body().to_string().contains("127.0.0.1"),
         "causes are for the log"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_release_is_only_warned_about() {
+    let service = Service::start().await;
+    let mut connection = connect(&service.database.url).await;
+    sqlx::raw_sql("UPDATE schema_migrations SET version = 99")
+        .execute(&mut connection)
+        .await
+        .expect("updated");
+    let service = service.restart(&[]);
+    service.ready().await;
+    let log = service.log.lock().expect("the log").clone();
+    assert!(
+        log.contains("migrated further") && log.contains("99"),
+        "{log}"
+    );
+    // A migration that did not end is another matter.
+    sqlx::raw_sql("UPDATE schema_migrations SET version = 3, dirty = true")
+        .execute(&mut connection)
+        .await
+        .expect("updated");
+    let service = service.restart(&[]);
+    let ready = service.get("/ready", "").await;
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let reason = ready.body()["reason"]
+        .as_str()
+        .expect("a reason")
+        .to_owned();
+    assert!(reason.contains("migration 3 began"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -183,7 +183,7 @@ impl Call {
 
 /// The headers a handler may see, as metadata.
 fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
-    let mut forwarded = HeaderMap::with_capacity(allowed.len());
+    let mut forwarded = HeaderMap::new();
     for name in allowed {
         for value in headers.get_all(*name) {
             forwarded.append(header::HeaderName::from_static(name), value.clone());
