@@ -5,8 +5,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -15,7 +18,10 @@ use crate::programs::Programs;
 use crate::server::{Launch, SUPERUSER, Server};
 use crate::{Error, Options, cluster, socket};
 
-/// A running server. Dropping it stops the server, like [`Postgres::stop`] but without a word about how that went.
+/// How often the server is looked after.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// A running server, started again when it is killed from outside. Dropping it stops the server, like [`Postgres::stop`] but without a word about how that went.
 #[derive(Debug)]
 pub struct Postgres {
     facts: Facts,
@@ -34,7 +40,8 @@ struct Facts {
     socket_dir: PathBuf,
     version: String,
     bundled: bool,
-    pid: u32,
+    /// Another one after the server was killed and started again.
+    pid: Arc<AtomicU32>,
 }
 
 impl Postgres {
@@ -77,7 +84,7 @@ impl Postgres {
 
     /// The id of the server's process.
     pub fn pid(&self) -> u32 {
-        self.facts.pid
+        self.facts.pid.load(Ordering::Relaxed)
     }
 
     /// Stops the server and waits until it has ended, for at most some twenty seconds. Open connections are closed.
@@ -128,17 +135,32 @@ fn own(options: &Options, report: &Sender<Facts>, stopped: &Receiver<()>) -> Res
         .map_err(Error::io("cannot read", &options.data_dir))?;
     // Held until the server has ended.
     let _lock = lock(&data_dir)?;
-    let (server, socket_dir, facts) = start(options, &data_dir)?;
+    let (mut server, socket_dir, facts) = start(options, &data_dir, None)?;
+    let pid = facts.pid.clone();
     if report.send(facts).is_ok() {
-        // Returns when the handle drops its end, which is also what happens when its thread panics.
-        let _ = stopped.recv();
+        // Ends when the handle drops its end, which is also what happens when its thread panics.
+        while stopped.recv_timeout(WATCH) == Err(RecvTimeoutError::Timeout) {
+            if server.has_ended() {
+                // It was killed from outside: the data is as after a power failure, which the next start repairs. One
+                // that fails is tried again; the log says why.
+                if let Ok((next, ..)) = start(options, &data_dir, Some(&socket_dir)) {
+                    pid.store(next.pid(), Ordering::Relaxed);
+                    server = next;
+                }
+            }
+        }
     }
     let result = server.stop();
     socket::remove(&socket_dir);
     result
 }
 
-fn start(options: &Options, data_dir: &Path) -> Result<(Server, PathBuf, Facts), Error> {
+/// Starts a server; one that takes another's place listens on its socket.
+fn start(
+    options: &Options,
+    data_dir: &Path,
+    socket_dir: Option<&Path>,
+) -> Result<(Server, PathBuf, Facts), Error> {
     let programs = Programs::resolve(&options.binaries, data_dir)?;
     cluster::check_supported(&programs)?;
     let account = Account::choose(programs.bundled());
@@ -147,7 +169,10 @@ fn start(options: &Options, data_dir: &Path) -> Result<(Server, PathBuf, Facts),
     account.check_reach(programs.directory(), "the server's programs")?;
     let pgdata = data_dir.join("pgdata");
     cluster::prepare(&pgdata, &programs, &account)?;
-    let socket_dir = socket::prepare(data_dir, &account)?;
+    let socket_dir = match socket_dir {
+        Some(directory) => directory.to_owned(),
+        None => socket::prepare(data_dir, &account)?,
+    };
     let server = Launch {
         programs: &programs,
         account: &account,
@@ -161,7 +186,7 @@ fn start(options: &Options, data_dir: &Path) -> Result<(Server, PathBuf, Facts),
         socket_dir: socket_dir.clone(),
         version: programs.version().to_owned(),
         bundled: programs.bundled(),
-        pid: server.pid(),
+        pid: Arc::new(AtomicU32::new(server.pid())),
     };
     Ok((server, socket_dir, facts))
 }

@@ -181,6 +181,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Whether the process is gone.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     fn wait_ready(&mut self, pgdata: &Path) -> Result<Outcome, Error> {
         let deadline = Instant::now() + READY_LIMIT;
         loop {

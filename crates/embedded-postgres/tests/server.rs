@@ -152,6 +152,32 @@ async fn starts_cold_and_warm_and_keeps_its_data() {
     }
 }
 
+#[tokio::test]
+async fn a_killed_server_comes_back_with_its_data() {
+    for binaries in variants() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Postgres::start(&options(directory.path(), binaries)).unwrap();
+        let killed = server.pid();
+        sqlx::raw_sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)")
+            .execute(&mut connect(&server).await)
+            .await
+            .unwrap();
+        let kill = Command::new("kill")
+            .args(["-KILL", &killed.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while server.pid() == killed {
+            assert!(Instant::now() < deadline, "the server stays away");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(
+            text(&mut connect(&server).await, "SELECT n::text FROM kept").await,
+            "42"
+        );
+    }
+}
+
 #[test]
 fn an_installed_server_does_not_run_as_root() {
     if !installed_available() {
