@@ -29,6 +29,11 @@ use crate::transport::{AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router,
 /// Any error that ends the service.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// A value of the configuration that only its use shows to be wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadConfiguration(pub String);
+
 /// How often the state of the database is looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 

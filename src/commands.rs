@@ -6,7 +6,7 @@ mod token;
 
 use std::process::ExitCode;
 
-use crate::app::Error;
+use crate::app::{BadConfiguration, Error};
 use crate::cli::{Cli, Command, OpenapiFormat, healthcheck};
 use crate::config::{self, Config};
 use crate::lifecycle::{NAME, VERSION};
@@ -62,6 +62,9 @@ fn report(result: Result<(), Error>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{NAME}: {error}");
+            if error.is::<BadConfiguration>() {
+                return ExitCode::from(config::EXIT_CODE);
+            }
             ExitCode::FAILURE
         }
     }

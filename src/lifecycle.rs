@@ -12,8 +12,9 @@ pub const NAME: &str = "catalog-service";
 /// Version of the service.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-/// Longest time that requests under way get when the service stops.
-pub const DRAIN: Duration = Duration::from_secs(10);
+/// Longest time that requests under way get when the service stops: less than the ten seconds that container engines
+/// wait before they kill.
+pub const DRAIN: Duration = Duration::from_secs(8);
 
 /// Why requests can or can't be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

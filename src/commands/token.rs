@@ -4,12 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::app::Error;
+use crate::app::{BadConfiguration, Error};
 use crate::auth::{Claims, PrivateKey, PublicKey, Verifier, dev_key, mint};
 use crate::config::Config;
 use crate::domain::Environment as _;
 use crate::domain::id;
 use crate::system::SystemEnvironment;
+
+const PUBLIC_KEY: &str = "auth.jwt.public_key_path (JWT_PUBLIC_KEY_PATH)";
+const PRIVATE_KEY: &str = "auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH)";
 
 /// Prints a token.
 pub(super) fn run(
@@ -55,16 +58,19 @@ pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, E
     let jwt = &config.auth.jwt;
     let mut keys = Vec::new();
     if let Some(path) = &jwt.public_key_path {
-        keys.push(PublicKey::from_pem(&read(path)?).map_err(|error| in_file(path, &error))?);
+        let key = read(path).and_then(|pem| Ok(PublicKey::from_pem(&pem)?));
+        keys.push(key.map_err(|error| bad(PUBLIC_KEY, path, &*error))?);
     }
     if let Some(path) = &jwt.private_key_path {
         keys.push(private_key(path)?.public());
     }
     if keys.is_empty() {
         if !development {
-            return Err("no key to check tokens with: set auth.jwt.public_key_path (JWT_PUBLIC_KEY_PATH) or \
-                auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH); for development, auth.jwt.dev_key (JWT_DEV_KEY)"
-                .into());
+            return Err(BadConfiguration(format!(
+                "no key to check tokens with: set {PUBLIC_KEY} or {PRIVATE_KEY}; for development, \
+                 auth.jwt.dev_key (JWT_DEV_KEY)"
+            ))
+            .into());
         }
         keys.push(dev_key(&config.data_dir)?.public());
     }
@@ -72,13 +78,15 @@ pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, E
 }
 
 fn private_key(path: &Path) -> Result<PrivateKey, Error> {
-    PrivateKey::from_pem(&read(path)?).map_err(|error| in_file(path, &error))
+    let key = read(path).and_then(|pem| Ok(PrivateKey::from_pem(&pem)?));
+    Ok(key.map_err(|error| bad(PRIVATE_KEY, path, &*error))?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| in_file(path, &error))
+    Ok(fs::read(path)?)
 }
 
-fn in_file(path: &Path, error: &dyn std::error::Error) -> Error {
-    format!("{}: {error}", path.display()).into()
+/// What is wrong with the file of a key.
+fn bad(key: &str, path: &Path, error: &dyn std::error::Error) -> BadConfiguration {
+    BadConfiguration(format!("{key}: {}: {error}", path.display()))
 }

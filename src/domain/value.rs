@@ -24,9 +24,9 @@ fn check_text(text: &str, min: usize, max: usize) -> Result<(), Message> {
     // No character takes more than four bytes, so a huge text is not walked.
     if text.len() < min || text.len() > max * 4 || text.chars().count() > max {
         return Err(if min == 0 {
-            format!("Must be at most {max} characters")
+            format!("Must be at most {max} characters long")
         } else {
-            format!("Must be between {min} and {max} characters")
+            format!("Must be {min} to {max} characters long")
         });
     }
     no_nul(text)
@@ -278,13 +278,13 @@ mod tests {
         assert!(ProductName::parse("🙂".repeat(255)).is_ok());
         assert_eq!(
             ProductName::parse("é".repeat(256)),
-            Err("Must be between 1 and 255 characters".to_owned())
+            Err("Must be 1 to 255 characters long".to_owned())
         );
         assert!(ProductName::parse("").is_err());
         assert!(Description::parse("").is_ok());
         assert_eq!(
             Description::parse("x".repeat(10_001)),
-            Err("Must be at most 10000 characters".to_owned())
+            Err("Must be at most 10000 characters long".to_owned())
         );
         assert!(Warehouse::parse("x".repeat(51)).is_err());
     }

@@ -64,6 +64,25 @@ impl Parser {
         })
     }
 
+    /// Whether an update mask names the price as a whole, or all that it has: an amount means nothing without its
+    /// currency, so that a part alone is refused.
+    fn names_whole_price(&mut self, paths: &[String], given: bool) -> bool {
+        let named = |name: &str| paths.iter().any(|path| path == name);
+        if paths.is_empty() || named("*") || named("price") {
+            return true;
+        }
+        let missing = ["price.amount", "price.currency"]
+            .into_iter()
+            .filter(|part| !given || !named(part));
+        let count = self.violations.len();
+        for part in missing {
+            let field = format!("{}{part}", self.prefix);
+            let message = "Is required: a price changes as a whole";
+            self.violations.push(FieldViolation::new(field, message));
+        }
+        self.violations.len() == count
+    }
+
     fn attributes(&mut self, attributes: Option<prost_types::Struct>) -> Option<Attributes> {
         let parsed = attributes.map(|object| {
             json_object(object).map_or_else(
@@ -141,7 +160,6 @@ pub(super) fn patch(request: pb::UpdateProductRequest) -> Result<(ProductId, Pro
     let mask = request.update_mask.filter(|mask| !mask.paths.is_empty());
     let names = |field: &str, set: bool| match &mask {
         None => set,
-        // A price changes as a whole: an amount without its currency means nothing.
         Some(mask) => mask
             .paths
             .iter()
@@ -176,7 +194,14 @@ pub(super) fn patch(request: pb::UpdateProductRequest) -> Result<(ProductId, Pro
         patch.attributes = Some(parser.attributes(product.attributes.clone()));
     }
     if names("price", product.price.is_some()) {
-        patch.price = Some(parser.money(product.price.clone()));
+        let paths = mask.as_ref().map_or(&[][..], |mask| &mask.paths);
+        if parser.names_whole_price(paths, product.price.is_some()) {
+            patch.price = Some(parser.money(product.price.clone()));
+        }
+    }
+    // Not what a mask can name, but a caller without one may believe to change it.
+    if mask.is_none() && !product.sku.is_empty() {
+        patch.sku = parser.take("sku", Sku::parse(product.sku.as_str()));
     }
     if names("warehouse", product.warehouse.is_some()) {
         patch.warehouse =
@@ -356,6 +381,28 @@ mod tests {
             panic!("{error:?}")
         };
         assert_eq!(violations[0].field, "product.price.currency");
+        // Nothing given at all is no price either; clearing one is said by its own name.
+        for (paths, refused) in [
+            (&["price.amount"][..], 2),
+            (&["price.amount", "price.currency"], 2),
+        ] {
+            let error = update(pb::Product::default(), Some(paths)).expect_err("no price");
+            assert!(
+                matches!(error, Error::InvalidParameters(violations) if violations.len() == refused)
+            );
+        }
+        let (_, patch) = update(pb::Product::default(), Some(&["price"])).expect("a patch");
+        assert_eq!(patch.price, Some(None));
+    }
+
+    #[test]
+    fn a_sku_is_never_ignored() {
+        let product = pb::Product {
+            sku: "OTHER".into(),
+            ..Default::default()
+        };
+        let (_, patch) = update(product, None).expect("a patch");
+        assert!(patch.sku.is_some(), "for the domain to compare");
     }
 
     #[test]

@@ -192,11 +192,11 @@ async fn a_product_from_its_creation_to_its_end() {
     for (body, details) in [
         (
             json!({"name": null}),
-            json!({"name": "Must be between 1 and 255 characters"}),
+            json!({"name": "Must be 1 to 255 characters long"}),
         ),
         (
             json!({"price": {"amount": 1}}),
-            json!({"price.currency": "Must be a currency code of three capital letters"}),
+            json!({"price.currency": "Is required: a price changes as a whole"}),
         ),
     ] {
         let refused = service.json(Method::PATCH, &path, &token, &body).await;

@@ -90,7 +90,7 @@ class Product(_message.Message):
 
     @_builtins.property
     def price(self) -> Global___Money:
-        """Price; absent while none is set."""
+        """Price; absent while none is set. It changes as a whole."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -213,7 +213,7 @@ class Money(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     amount: _builtins.str
     """Decimal amount, at least 0, with at most 15 digits before the point and 4 after it: a decimal string in gRPC, a
-    number in REST.
+    number in REST. A number with more digits after the point is rounded half to even.
     """
     currency: _builtins.str
     """ISO 4217 currency code."""

@@ -70,7 +70,7 @@ export type Product = Message<"catalog.v1.Product"> & {
   attributes?: JsonObject | undefined;
 
   /**
-   * Price; absent while none is set.
+   * Price; absent while none is set. It changes as a whole.
    *
    * @generated from field: catalog.v1.Money price = 8;
    */
@@ -197,7 +197,7 @@ export const ProductSummarySchema: GenMessage<ProductSummary> = /*@__PURE__*/
 export type Money = Message<"catalog.v1.Money"> & {
   /**
    * Decimal amount, at least 0, with at most 15 digits before the point and 4 after it: a decimal string in gRPC, a
-   * number in REST.
+   * number in REST. A number with more digits after the point is rounded half to even.
    *
    * @generated from field: string amount = 1;
    */
