@@ -24,7 +24,9 @@ use crate::service::CatalogHandler;
 use crate::store::PgProducts;
 use crate::store::postgres::{PoolSettings, pool};
 use crate::system::SystemEnvironment;
-use crate::transport::{AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router, http_router};
+use crate::transport::{
+    AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router, http_router, serve,
+};
 
 /// Any error that ends the service.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -118,30 +120,20 @@ impl App {
     }
 
     /// Serves until a signal says to stop and what is under way is finished.
-    ///
-    /// # Errors
-    /// When a port fails.
-    pub async fn run(self) -> Result<(), Error> {
+    pub async fn run(self) {
         let signals = tokio::spawn(stop_on_signal(self.readiness.clone()));
         let (readiness, late) = (self.readiness.clone(), self.readiness.clone());
-        let serve = |(listener, router): (TcpListener, Router)| {
+        let port = |(listener, router): (TcpListener, Router)| {
             let readiness = readiness.clone();
-            async move {
-                axum::serve(listener, router)
-                    .with_graceful_shutdown(async move { readiness.stopping().await })
-                    .await
-            }
+            serve(listener, router, async move { readiness.stopping().await })
         };
-        let both = async { tokio::try_join!(serve(self.http), serve(self.grpc)) };
-        let result = tokio::select! {
-            result = both => result.map(|_| ()),
+        tokio::select! {
+            _ = async { tokio::join!(port(self.http), port(self.grpc)) } => {}
             () = async { late.stopping().await; tokio::time::sleep(DRAIN).await } => {
                 tracing::warn!("stopping: some requests took too long and were cut off");
-                Ok(())
             }
-        };
+        }
         signals.abort();
-        Ok(result?)
     }
 }
 

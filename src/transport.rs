@@ -7,9 +7,11 @@ mod http;
 mod policy;
 mod probes;
 mod request;
+mod server;
 
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{HttpApi, grpc_router, http_router};
 pub use policy::AccessPolicy;
 pub use probes::Probes;
+pub use server::serve;

@@ -56,7 +56,8 @@ fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Resu
         if let Some(embedded) = embedded {
             greet(config, embedded, app.http_addr()?, app.grpc_addr()?);
         }
-        app.run().await
+        app.run().await;
+        Ok(())
     })
 }
 

@@ -117,6 +117,27 @@ async fn sigterm_ends_the_service_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_half_sent_request_does_not_hold_up_the_end() {
+    use tokio::io::AsyncWriteExt as _;
+    let mut service = Service::start().await;
+    let address = service.http.trim_start_matches("http://");
+    let mut half = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    half.write_all(b"GET /health").await.expect("sent");
+    let kill = Command::new("kill")
+        .args(["-TERM", &service.pid().to_string()])
+        .status();
+    assert!(kill.expect("kill").success());
+    let begun = Instant::now();
+    assert!(service.wait().success());
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "an engine would have killed it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_configuration_ends_the_start_with_one_line() {
     let database = database().await;
     for (variable, value) in [
