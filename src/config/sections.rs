@@ -112,7 +112,7 @@ section! {
         source: Option<Secret> = None => optional(postgres_url);
         /// How many connections are open at most.
         max_connections: u32 = 20 => number(1..=10_000);
-        /// How long to wait for a connection.
+        /// How long to wait for a connection, and how long a statement may run.
         timeout: Duration = 30 * SECOND => duration(MILLISECOND..=HOUR);
     }
 }
@@ -184,7 +184,7 @@ section! {
 section! {
     /// Migrations of the schema.
     Migration {
-        /// The directory of the migration files.
+        /// The directory of the migration files, for `migrate`; the service has its own built in.
         path: PathBuf = PathBuf::from("./migrations") => path;
         /// The table that remembers the version.
         table: String = "schema_migrations".to_owned() => table_name;
@@ -217,9 +217,9 @@ section! {
         issuer: String = "catalog-service".to_owned() => text;
         /// The `aud` a token must have.
         audience: String = "catalog".to_owned() => text;
-        /// How long an access token is valid.
+        /// How long an access token is valid. Checked at the start; not used by this version.
         access_token_expiration: Duration = HOUR => seconds(SECOND..=YEAR);
-        /// How long a refresh token is valid.
+        /// How long a refresh token is valid. Checked at the start; not used by this version.
         refresh_token_expiration: Duration = 24 * HOUR => seconds(SECOND..=YEAR);
         /// By how much clocks may differ.
         leeway: Duration = 5 * SECOND => duration(Duration::ZERO..=60 * SECOND);

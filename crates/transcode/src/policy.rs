@@ -19,7 +19,7 @@ pub trait Policy: Send + Sync + 'static {
     /// What a call that was let in brings along.
     type Admission: Send;
 
-    /// Lets a call in before its body is read, or refuses it. What it puts into the extensions reaches the handler.
+    /// Lets a call in, or refuses it: in REST before its body is read, in gRPC once tonic has decoded the message. What it puts into the extensions reaches the handler.
     fn admit(
         &self,
         spec: &'static MethodSpec,
