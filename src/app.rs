@@ -155,7 +155,8 @@ fn routers(
         PgProducts::new(pool.clone()),
         SystemEnvironment,
     ));
-    let stack = pb::CatalogServiceStack::new(Arc::new(handler), Arc::new(policy));
+    let policy = Arc::new(policy);
+    let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
         max_body_bytes: max_bytes,
         reasons: &pb::REASONS,
@@ -171,6 +172,7 @@ fn routers(
     tokio::spawn(report_health(reporter, readiness.clone()));
     let grpc = GrpcServices {
         catalog: Arc::new(stack),
+        policy,
         health,
         max_message_bytes: max_bytes,
     }

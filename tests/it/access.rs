@@ -10,6 +10,9 @@ use tonic::Code;
 use crate::support::grpc::{call, call_web};
 use crate::support::service::{Service, authorized};
 
+/// What no message of the contract is: a caller must be refused before anyone looks into it.
+const NO_MESSAGE: &[u8] = &[0xff, 0xff, 0xff];
+
 /// Tokens that let nobody in, by what is wrong with them.
 fn bad_tokens(service: &Service) -> Vec<(&'static str, String)> {
     let good = service.token("catalog:read catalog:write");
@@ -70,7 +73,7 @@ async fn nobody_gets_in_without_a_right_token() {
     let service = Service::start().await;
     for (what, token) in bad_tokens(&service) {
         for method in METHODS {
-            let status = call(&service.grpc, method.path, &token, Vec::new())
+            let status = call(&service.grpc, method.path, &token, NO_MESSAGE.to_vec())
                 .await
                 .expect_err("refused");
             assert_eq!(
@@ -80,7 +83,7 @@ async fn nobody_gets_in_without_a_right_token() {
                 method.path
             );
             assert_eq!(status.message(), "Invalid or expired token");
-            let one_port = call(&service.http, method.path, &token, Vec::new())
+            let one_port = call(&service.http, method.path, &token, NO_MESSAGE.to_vec())
                 .await
                 .expect_err("refused");
             assert_eq!(
@@ -89,7 +92,7 @@ async fn nobody_gets_in_without_a_right_token() {
                 "{} with {what} on the HTTP port",
                 method.path
             );
-            let web = call_web(&service, method.path, &token, &[]).await;
+            let web = call_web(&service, method.path, &token, NO_MESSAGE).await;
             assert_eq!(
                 web,
                 Err(Code::Unauthenticated),
@@ -131,7 +134,7 @@ async fn every_scope_is_asked_for() {
                 .into_iter()
                 .filter(|scope| scope != missing);
             let token = service.token(&others.collect::<Vec<_>>().join(" "));
-            let status = call(&service.grpc, method.path, &token, Vec::new())
+            let status = call(&service.grpc, method.path, &token, NO_MESSAGE.to_vec())
                 .await
                 .expect_err("refused");
             assert_eq!(
@@ -140,7 +143,7 @@ async fn every_scope_is_asked_for() {
                 "{} without {missing}",
                 method.path
             );
-            let web = call_web(&service, method.path, &token, &[]).await;
+            let web = call_web(&service, method.path, &token, NO_MESSAGE).await;
             assert_eq!(
                 web,
                 Err(Code::PermissionDenied),

@@ -17,9 +17,11 @@ use crate::validate::Validate;
 /// come through here, and what it decides by is the RPC's [`MethodSpec`].
 pub trait Policy: Send + Sync + 'static {
     /// What a call that was let in brings along.
-    type Admission: Send;
+    type Admission: Clone + Send + Sync + 'static;
 
-    /// Lets a call in, or refuses it: in REST before its body is read, in gRPC once tonic has decoded the message. What it puts into the extensions reaches the handler.
+    /// Lets a call in before its body is read, or refuses it. What it puts into the extensions reaches the handler.
+    ///
+    /// In gRPC that takes [`admit`] in front of tonic's routes; without it the message has been decoded by then.
     fn admit(
         &self,
         spec: &'static MethodSpec,
@@ -36,7 +38,36 @@ pub trait Policy: Send + Sync + 'static {
     ) -> impl Future<Output = Result<T, Status>> + Send;
 }
 
-/// A unary call that came by gRPC: admission, validation, handler.
+/// A gRPC call that was let in before its message was decoded.
+#[derive(Clone)]
+struct Admitted<A> {
+    spec: &'static MethodSpec,
+    admission: A,
+}
+
+/// Lets a gRPC request in before tonic decodes its message, or refuses it. To be called for every request in front of
+/// tonic's routes; a request for none of `methods` passes, for tonic to answer.
+pub async fn admit<P: Policy, B: Send>(
+    policy: &P,
+    methods: &[&'static MethodSpec],
+    request: &mut http::Request<B>,
+) -> Result<(), Status> {
+    let path = request.uri().path();
+    let Some(spec) = methods.iter().copied().find(|spec| spec.path == path) else {
+        return Ok(());
+    };
+    let metadata = MetadataMap::from_headers(request.headers().clone());
+    let mut extensions = std::mem::take(request.extensions_mut());
+    let admitted = policy.admit(spec, &metadata, &mut extensions).await;
+    *request.extensions_mut() = extensions;
+    let admission = admitted?;
+    request
+        .extensions_mut()
+        .insert(Admitted { spec, admission });
+    Ok(())
+}
+
+/// A unary call that came by gRPC: admission, unless [`admit`] has seen to it, then validation and the handler.
 pub async fn unary<P, Req, Res, F>(
     policy: &P,
     spec: &'static MethodSpec,
@@ -50,9 +81,13 @@ where
     F: Future<Output = Result<Response<Res>, Status>> + Send,
 {
     let mut extensions = std::mem::take(request.extensions_mut());
-    let admitted = policy
-        .admit(spec, request.metadata(), &mut extensions)
-        .await;
+    let admitted = match extensions.remove::<Admitted<P::Admission>>() {
+        Some(earlier) if earlier.spec == spec => Ok(earlier.admission),
+        _ => {
+            let metadata = request.metadata();
+            policy.admit(spec, metadata, &mut extensions).await
+        }
+    };
     *request.extensions_mut() = extensions;
     let call = async {
         validate(spec, request.get_ref())?;

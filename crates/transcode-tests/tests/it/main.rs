@@ -1,4 +1,5 @@
 //! The transcoder, from outside.
 
+mod grpc;
 mod properties;
 mod rest;
