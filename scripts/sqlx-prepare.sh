@@ -38,7 +38,7 @@ done
 
 # Written aside and put in place only after a successful compilation: no stale file stays behind.
 mkdir "$work/queries"
-touch src/store/*.rs src/lib.rs
+touch src/store/*.rs src/store/*/*.rs src/lib.rs
 SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
     DATABASE_URL="postgres://postgres@localhost/postgres?host=$work" \
     cargo check --quiet --package catalog-service --lib

@@ -1,5 +1,6 @@
 //! The composition root: makes the parts, wires them by hand, runs them until the service is to stop.
 
+mod background;
 mod embedded;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use transcode::rest::{Settings, Transcoder};
 
+use background::Background;
 pub use embedded::Embedded;
 
 use crate::auth::Verifier;
@@ -21,8 +23,8 @@ use crate::migrate::{self, Migrator, Source, TableName};
 use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
 use crate::service::CatalogHandler;
-use crate::store::PgProducts;
 use crate::store::postgres::{PoolSettings, pool};
+use crate::store::{Bell, PgProducts};
 use crate::system::SystemEnvironment;
 use crate::transport::{
     AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router, http_router, serve,
@@ -56,6 +58,7 @@ pub struct App {
     http: (TcpListener, Router),
     grpc: (TcpListener, Router),
     readiness: Readiness,
+    background: Background,
 }
 
 impl App {
@@ -90,11 +93,14 @@ impl App {
         let readiness = Readiness::default();
         check_database(&pool, &table, &readiness).await;
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
-        let (http_router, grpc_router) = routers(config, parts, pool, &readiness)?;
+        let bell = Bell::default();
+        let background = Background::start(&pool, &bell, &readiness);
+        let (http_router, grpc_router) = routers(config, parts, pool, bell, &readiness)?;
         Ok(Self {
             http: (http, http_router),
             grpc: (grpc, grpc_router),
             readiness,
+            background,
         })
     }
 
@@ -133,6 +139,8 @@ impl App {
                 tracing::warn!("stopping: some requests took too long and were cut off");
             }
         }
+        // After the last request, whose events are among those that are still to be published.
+        self.background.stop().await;
         signals.abort();
     }
 }
@@ -141,6 +149,7 @@ fn routers(
     config: &Config,
     parts: Parts,
     pool: PgPool,
+    bell: Bell,
     readiness: &Readiness,
 ) -> Result<(Router, Router), Error> {
     let max_bytes = config.server.http.max_body_bytes;
@@ -152,7 +161,7 @@ fn routers(
         grpc_timeout: config.server.grpc.timeout,
     };
     let handler = CatalogHandler::new(Catalog::new(
-        PgProducts::new(pool.clone()),
+        PgProducts::new(pool.clone(), bell),
         SystemEnvironment,
     ));
     let policy = Arc::new(policy);

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod ports;
 pub mod product;
@@ -12,8 +13,9 @@ pub mod value;
 
 pub use catalog::{Catalog, ProductKey};
 pub use error::{Error, FieldViolation, Result};
+pub use event::{Cause, Change, Event};
 pub use id::ProductId;
-pub use ports::{Change, Environment, ListQuery, Page, ProductStore};
+pub use ports::{Environment, ListQuery, Page, ProductStore, Recorded};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 pub use value::{
     Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod duration;
+pub mod events;
 pub mod lifecycle;
 pub mod migrate;
 pub mod pb;

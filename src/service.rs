@@ -1,7 +1,8 @@
 //! The handlers of the RPCs: parse, call, convert.
 
 mod catalog;
-mod convert;
+mod cause;
+pub(crate) mod convert;
 mod error;
 
 pub use catalog::CatalogHandler;

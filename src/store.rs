@@ -1,7 +1,11 @@
-//! Keeps the catalog in PostgreSQL.
+//! Keeps the catalog in PostgreSQL: products, and the events of their changes.
 
+pub mod bell;
 mod error;
+pub mod outbox;
 pub mod postgres;
 pub mod products;
 
+pub use bell::Bell;
+pub use outbox::PgOutbox;
 pub use products::PgProducts;

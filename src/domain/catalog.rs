@@ -1,6 +1,10 @@
 //! The use cases of the catalog.
 
+use futures_util::lock::Mutex;
+use time::OffsetDateTime;
+
 use super::error::{Error, Result};
+use super::event::{Cause, Change, Event};
 use super::id::ProductId;
 use super::ports::{Environment, ListQuery, Page, ProductStore};
 use super::product::{NewProduct, Product, ProductPatch};
@@ -16,16 +20,24 @@ pub enum ProductKey {
 }
 
 /// The catalog, over a store of products and an environment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Catalog<S, E> {
     store: S,
     environment: E,
+    turns: Turns,
 }
+
+/// How often a change is tried while other instances of the service change the same product.
+const ATTEMPTS: u32 = 30;
 
 impl<S: ProductStore, E: Environment> Catalog<S, E> {
     /// A catalog that keeps its products in `store`.
-    pub const fn new(store: S, environment: E) -> Self {
-        Self { store, environment }
+    pub fn new(store: S, environment: E) -> Self {
+        Self {
+            store,
+            environment,
+            turns: Turns::new(),
+        }
     }
 
     /// A page of the products, the newest first.
@@ -46,27 +58,94 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
     }
 
     /// Makes a product; [`Error::AlreadyExists`] when its SKU is in use.
-    pub async fn create(&self, new: NewProduct) -> Result<Product> {
+    pub async fn create(&self, cause: Cause, new: NewProduct) -> Result<Product> {
         let id = ProductId::new(self.environment.new_uuid());
         let product = new.into_product(id, self.environment.now());
-        self.store.insert(&product).await?;
-        Ok(product)
+        let event = self.event(
+            cause,
+            product.created_at,
+            Change::Created(Box::new(product.clone())),
+        );
+        match self.store.write(&event).await? {
+            Some(_) => Ok(product),
+            None => Err(Error::Internal("a new product was not written".into())),
+        }
     }
 
     /// Changes a product and gives its new version, the same as before when nothing changes.
-    pub async fn update(&self, id: ProductId, patch: ProductPatch) -> Result<Product> {
-        // The time is read under the lock of the product, so that it follows the last change.
-        let change = |product: &Product| patch.apply(product, self.environment.now());
-        let change = self.store.update(id, change).await?;
-        change.map(|change| change.after).ok_or_else(|| missing(id))
+    pub async fn update(
+        &self,
+        cause: Cause,
+        id: ProductId,
+        patch: ProductPatch,
+    ) -> Result<Product> {
+        self.change(cause, id, |product, now| {
+            let after = patch.clone().apply(product, now)?;
+            Ok(after.map(|after| Change::Updated {
+                before: Box::new(product.clone()),
+                after: Box::new(after),
+            }))
+        })
+        .await
     }
 
     /// Deletes a product.
-    pub async fn delete(&self, id: ProductId) -> Result<()> {
-        if self.store.delete(id, self.environment.now()).await? {
-            return Ok(());
+    pub async fn delete(&self, cause: Cause, id: ProductId) -> Result<()> {
+        let delete = |product: &Product, _| Ok(Some(Change::Deleted(Box::new(product.clone()))));
+        self.change(cause, id, delete).await.map(|_| ())
+    }
+
+    /// Reads a product and writes what `change` makes of it, again and again until nobody came in between. Gives the
+    /// product after, or that before when `change` makes nothing of it or deletes it.
+    async fn change(
+        &self,
+        cause: Cause,
+        id: ProductId,
+        change: impl Fn(&Product, OffsetDateTime) -> Result<Option<Change>>,
+    ) -> Result<Product> {
+        // One after the other in this process, or all but one of many would have come for nothing every time.
+        let _turn = self.turns.of(id).lock().await;
+        for _ in 0..ATTEMPTS {
+            let product = self.store.find(id).await?.ok_or_else(|| missing(id))?;
+            let now = self.environment.now();
+            let Some(change) = change(&product, now)? else {
+                return Ok(product);
+            };
+            let event = self.event(cause.clone(), now.max(product.updated_at), change);
+            if self.store.write(&event).await?.is_some() {
+                return Ok(match event.change {
+                    Change::Created(after) | Change::Updated { after, .. } => *after,
+                    Change::Deleted(before) => *before,
+                });
+            }
         }
-        Err(missing(id))
+        Err(Error::Conflict)
+    }
+
+    fn event(&self, cause: Cause, time: OffsetDateTime, change: Change) -> Event {
+        let id = self.environment.new_uuid();
+        Event {
+            id,
+            time,
+            cause,
+            change,
+        }
+    }
+}
+
+/// Lets the changes of one product come one after the other; products that share a number wait for each other too.
+#[derive(Debug)]
+struct Turns(Box<[Mutex<()>]>);
+
+impl Turns {
+    fn new() -> Self {
+        Self((0..256).map(|_| Mutex::new(())).collect())
+    }
+
+    fn of(&self, id: ProductId) -> &Mutex<()> {
+        // The last bits of a UUIDv7 are random.
+        let [.., last] = *id.uuid().as_bytes();
+        &self.0[usize::from(last)]
     }
 }
 

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::{Error, FieldViolation, Result};
+use super::event::Event;
 use super::id::ProductId;
 use super::product::{Product, ProductSummary};
 use super::value::{Category, Sku, Warehouse};
@@ -107,16 +108,16 @@ impl Page {
     }
 }
 
-/// A product before and after an update; both are equal when nothing changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The product before.
-    pub before: Product,
-    /// The product after.
-    pub after: Product,
+/// Where the store put the event of a change, in the order of its transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recorded {
+    /// The transaction.
+    pub xid: u64,
+    /// Its place among the events of the transaction.
+    pub seq: i64,
 }
 
-/// Keeps products. A deleted product is as good as absent for every operation.
+/// Keeps products, and with each change its event. A deleted product is as good as absent for every operation.
 pub trait ProductStore: Send + Sync + 'static {
     /// A page of the products that match, the newest first.
     fn list(&self, query: &ListQuery) -> impl Future<Output = Result<Page>> + Send;
@@ -127,25 +128,9 @@ pub trait ProductStore: Send + Sync + 'static {
     /// The product of a SKU.
     fn find_by_sku(&self, sku: &Sku) -> impl Future<Output = Result<Option<Product>>> + Send;
 
-    /// Adds a product; [`Error::AlreadyExists`] when its SKU is in use.
-    fn insert(&self, product: &Product) -> impl Future<Output = Result<()>> + Send;
-
-    /// Replaces a product by what `change` makes of it, with no other change in between; keeps it
-    /// when `change` gives `None` or fails. `None` when there is no such product.
-    fn update<F>(
-        &self,
-        id: ProductId,
-        change: F,
-    ) -> impl Future<Output = Result<Option<Change>>> + Send
-    where
-        F: FnOnce(&Product) -> Result<Option<Product>> + Send;
-
-    /// Deletes a product; `false` when there is none.
-    fn delete(
-        &self,
-        id: ProductId,
-        now: OffsetDateTime,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Makes a change and keeps its event, both or none of them. `None` when the product is not, or no longer, the one
+    /// that the change begins with; [`Error::AlreadyExists`] when its SKU is in use.
+    fn write(&self, event: &Event) -> impl Future<Output = Result<Option<Recorded>>> + Send;
 }
 
 /// Time and randomness.

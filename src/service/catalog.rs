@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::cause::cause;
 use super::convert;
 use super::error::status;
 use crate::domain::catalog::Catalog;
@@ -56,10 +57,11 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         &self,
         request: Request<pb::CreateProductRequest>,
     ) -> Result<Response<pb::CreateProductResponse>, Status> {
+        let cause = cause(&request);
         let new = convert::new_product(request.into_inner()).map_err(|error| status(&error))?;
         let product = self
             .catalog
-            .create(new)
+            .create(cause, new)
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::CreateProductResponse {
@@ -71,10 +73,11 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         &self,
         request: Request<pb::UpdateProductRequest>,
     ) -> Result<Response<pb::UpdateProductResponse>, Status> {
+        let cause = cause(&request);
         let (id, patch) = convert::patch(request.into_inner()).map_err(|error| status(&error))?;
         let product = self
             .catalog
-            .update(id, patch)
+            .update(cause, id, patch)
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::UpdateProductResponse {
@@ -88,7 +91,7 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
         let id = convert::product_id(&request.get_ref().id).map_err(|error| status(&error))?;
         self.catalog
-            .delete(id)
+            .delete(cause(&request), id)
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::DeleteProductResponse {}))

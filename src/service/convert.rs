@@ -261,15 +261,18 @@ pub(super) fn product(product: Product) -> pb::Product {
             .map(|attributes| proto_object(attributes.into_map())),
         price: product.price.map(money),
         warehouse: product.warehouse.map(Warehouse::into_string),
-        status: match product.status {
-            ProductStatus::Active => pb::ProductStatus::Active,
-            ProductStatus::Inactive => pb::ProductStatus::Inactive,
-            ProductStatus::Discontinued => pb::ProductStatus::Discontinued,
-        }
-        .into(),
+        status: proto_status(product.status).into(),
         created_at: Some(timestamp(product.created_at)),
         updated_at: Some(timestamp(product.updated_at)),
         version: product.version,
+    }
+}
+
+pub(crate) const fn proto_status(status: ProductStatus) -> pb::ProductStatus {
+    match status {
+        ProductStatus::Active => pb::ProductStatus::Active,
+        ProductStatus::Inactive => pb::ProductStatus::Inactive,
+        ProductStatus::Discontinued => pb::ProductStatus::Discontinued,
     }
 }
 
@@ -280,7 +283,7 @@ fn money(money: Money) -> pb::Money {
     }
 }
 
-fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
+pub(crate) fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: time.unix_timestamp(),
         nanos: i32::try_from(time.nanosecond()).unwrap_or_default(),
@@ -309,7 +312,7 @@ fn json(value: prost_types::Value) -> Option<Value> {
     })
 }
 
-fn proto_object(object: Map<String, Value>) -> prost_types::Struct {
+pub(crate) fn proto_object(object: Map<String, Value>) -> prost_types::Struct {
     prost_types::Struct {
         fields: object
             .into_iter()

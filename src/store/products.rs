@@ -7,24 +7,27 @@ use sqlx::types::Json;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
+use super::bell::Bell;
 use super::error::{corrupt, from_sqlx};
 use crate::domain::error::Result;
 use crate::domain::{
-    Amount, Attributes, Brand, Category, Change, Currency, Description, Error, ListQuery, Money,
-    Page, Product, ProductId, ProductName, ProductStatus, ProductStore, ProductSummary, Sku,
-    Warehouse,
+    Amount, Attributes, Brand, Category, Change, Currency, Description, Error, Event, ListQuery,
+    Money, Page, Product, ProductId, ProductName, ProductStatus, ProductStore, ProductSummary,
+    Recorded, Sku, Warehouse,
 };
+use crate::events::contract::{self, Encoded};
 
 /// The table `products`.
 #[derive(Clone, Debug)]
 pub struct PgProducts {
     pool: PgPool,
+    bell: Bell,
 }
 
 impl PgProducts {
-    /// The products of a database.
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    /// The products of a database; `bell` is rung after each change.
+    pub const fn new(pool: PgPool, bell: Bell) -> Self {
+        Self { pool, bell }
     }
 }
 
@@ -233,96 +236,135 @@ impl ProductStore for PgProducts {
             .transpose()
     }
 
-    async fn insert(&self, product: &Product) -> Result<()> {
-        let written = sqlx::query!(
-            "INSERT INTO products (id, sku, name, description, category, brand, attributes,
-                 warehouse_id, status, price_amount, currency, version, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    async fn write(&self, event: &Event) -> Result<Option<Recorded>> {
+        let encoded = contract::encode(event).map_err(|error| Error::Internal(error.into()))?;
+        let row = match &event.change {
+            Change::Created(product) => self.insert(event, product, &encoded).await,
+            Change::Updated { before, after } => self.replace(event, before, after, &encoded).await,
+            Change::Deleted(product) => self.remove(event, product, &encoded).await,
+        };
+        let recorded = row
+            .map_err(from_sqlx)?
+            .map(RecordedRow::recorded)
+            .transpose()?;
+        if recorded.is_some() {
+            self.bell.ring();
+        }
+        Ok(recorded)
+    }
+}
+
+/// Where an event was put.
+struct RecordedRow {
+    xid: i64,
+    seq: i64,
+}
+
+impl RecordedRow {
+    fn recorded(self) -> Result<Recorded> {
+        let xid = u64::try_from(self.xid).map_err(|_| corrupt("xid", self.xid))?;
+        Ok(Recorded { xid, seq: self.seq })
+    }
+}
+
+/// A change of a product and its event, in one statement: neither is there without the other, and it takes one round
+/// trip and one flush of the log. `$1` to `$8` are of the event, the rest is the change's.
+macro_rules! write_product {
+    ($event:expr, $encoded:expr, $before:expr, $after:expr; $change:literal, $($argument:expr),*) => {{
+        let (event, encoded): (&Event, &Encoded) = ($event, $encoded);
+        let (before, after): (Option<&Product>, Option<&Product>) = ($before, $after);
+        sqlx::query_as!(
+            RecordedRow,
+            "WITH product AS (" + $change + " RETURNING id)
+             INSERT INTO outbox (id, topic, event_type, product_id, product_version, payload, traceparent, created_at,
+                 listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id)
+             SELECT $1, $2, $3, id, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13 FROM product
+             RETURNING xid::text::bigint AS \"xid!\", seq",
+            event.id,
+            encoded.topic,
+            encoded.event_type,
+            event.change.version(),
+            encoded.payload.get(),
+            event.cause.traceparent,
+            event.time,
+            before.is_some(),
+            after.is_some(),
+            before.and_then(|product| product.category.as_ref().map(Category::as_str)),
+            before.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
+            after.and_then(|product| product.category.as_ref().map(Category::as_str)),
+            after.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
+            $($argument),*
+        )
+    }};
+}
+
+impl PgProducts {
+    async fn insert(
+        &self,
+        event: &Event,
+        product: &Product,
+        encoded: &Encoded,
+    ) -> sqlx::Result<Option<RecordedRow>> {
+        write_product!(event, encoded, None, Some(product);
+            "INSERT INTO products (id, sku, name, description, category, brand, attributes, warehouse_id, status,
+                 price_amount, currency, version, created_at, updated_at)
+             VALUES ($14, $15, $16, $17, $12, $18, $19, $13, $20, $21, $22, $4, $23, $24)",
             product.id.uuid(),
             product.sku.as_str(),
             product.name.as_str(),
             product.description.as_ref().map(Description::as_str),
-            product.category.as_ref().map(Category::as_str),
             product.brand.as_ref().map(Brand::as_str),
             product.attributes.as_ref().map(|a| Json(a.as_map())) as _,
-            product.warehouse.as_ref().map(Warehouse::as_str),
             product.status.as_str(),
             product.price.as_ref().map(|price| price.amount.decimal()),
             product.price.as_ref().map(|price| price.currency.as_str()),
-            product.version,
             product.created_at,
-            product.updated_at,
+            product.updated_at
         )
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await
-        .map_err(from_sqlx)?;
-        one_row(written.rows_affected())
     }
 
-    async fn update<F>(&self, id: ProductId, change: F) -> Result<Option<Change>>
-    where
-        F: FnOnce(&Product) -> Result<Option<Product>> + Send,
-    {
-        // Dropped without a commit, the transaction is rolled back and the lock released.
-        let mut transaction = self.pool.begin().await.map_err(from_sqlx)?;
-        let row = select_product!("id = $1 FOR UPDATE", id.uuid())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(from_sqlx)?;
-        let Some(before) = row.map(Row::into_product).transpose()? else {
-            return Ok(None);
-        };
-        let Some(after) = change(&before)? else {
-            return Ok(Some(Change {
-                after: before.clone(),
-                before,
-            }));
-        };
-        let written = sqlx::query!(
+    async fn replace(
+        &self,
+        event: &Event,
+        before: &Product,
+        after: &Product,
+        encoded: &Encoded,
+    ) -> sqlx::Result<Option<RecordedRow>> {
+        write_product!(event, encoded, Some(before), Some(after);
             "UPDATE products
-                SET name = $2, description = $3, category = $4, brand = $5, attributes = $6,
-                    warehouse_id = $7, status = $8, price_amount = $9, currency = $10,
-                    version = $11, updated_at = $12
-              WHERE id = $1",
-            id.uuid(),
+                SET name = $16, description = $17, category = $12, brand = $18, attributes = $19, warehouse_id = $13,
+                    status = $20, price_amount = $21, currency = $22, version = $4, updated_at = $23
+              WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
+            after.id.uuid(),
+            before.version,
             after.name.as_str(),
             after.description.as_ref().map(Description::as_str),
-            after.category.as_ref().map(Category::as_str),
             after.brand.as_ref().map(Brand::as_str),
             after.attributes.as_ref().map(|a| Json(a.as_map())) as _,
-            after.warehouse.as_ref().map(Warehouse::as_str),
             after.status.as_str(),
             after.price.as_ref().map(|price| price.amount.decimal()),
             after.price.as_ref().map(|price| price.currency.as_str()),
-            after.version,
-            after.updated_at,
+            after.updated_at
         )
-        .execute(&mut *transaction)
+        .fetch_optional(&self.pool)
         .await
-        .map_err(from_sqlx)?;
-        one_row(written.rows_affected())?;
-        transaction.commit().await.map_err(from_sqlx)?;
-        Ok(Some(Change { before, after }))
     }
 
-    async fn delete(&self, id: ProductId, now: OffsetDateTime) -> Result<bool> {
-        let written = sqlx::query!(
-            "UPDATE products SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
-            id.uuid(),
-            now
+    async fn remove(
+        &self,
+        event: &Event,
+        product: &Product,
+        encoded: &Encoded,
+    ) -> sqlx::Result<Option<RecordedRow>> {
+        write_product!(event, encoded, Some(product), None;
+            "UPDATE products SET version = $4, updated_at = $7, deleted_at = $7
+              WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
+            product.id.uuid(),
+            product.version
         )
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await
-        .map_err(from_sqlx)?;
-        Ok(written.rows_affected() == 1)
     }
-}
-
-fn one_row(rows: u64) -> Result<()> {
-    if rows == 1 {
-        return Ok(());
-    }
-    Err(Error::Internal(
-        format!("a write of one product touched {rows} rows").into(),
-    ))
 }

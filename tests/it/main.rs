@@ -3,6 +3,8 @@
 
 mod access;
 mod architecture;
+mod event_contract;
+mod events;
 mod grpc;
 mod lifecycle;
 mod migrate;

@@ -346,12 +346,10 @@ async fn the_status_changes_nothing() {
     migrator.up(Some(2)).await.unwrap();
     let behind = status(&mut connection, &source, &table).await.unwrap();
     assert_eq!(
-        (behind.applied, behind.pending),
-        (
-            clean(2),
-            vec!["003_create_products_table.up.sql".to_owned()]
-        )
+        (behind.applied, behind.pending.len()),
+        (clean(2), source.versions().count() - 2)
     );
+    assert_eq!(behind.pending[0], "003_create_products_table.up.sql");
     migrator.force(99).await.unwrap();
     let ahead = status(&mut connection, &source, &table).await.unwrap();
     assert_eq!((ahead.unknown_newer, ahead.is_current()), (Some(99), true));

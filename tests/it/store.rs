@@ -4,38 +4,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog_service::domain::*;
-use catalog_service::store::PgProducts;
 use catalog_service::store::postgres::{PoolSettings, pool};
+use catalog_service::store::{Bell, PgProducts};
 use catalog_service::system::SystemEnvironment;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::postgres::{Database, database};
+use crate::support::postgres::{Database, migrated};
 
 type Products = Catalog<PgProducts, SystemEnvironment>;
 
 async fn open() -> (Database, PgPool, Products) {
-    let database = database().await;
-    let pool = pool(&database.url, &PoolSettings::default()).expect("a pool");
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    let mut files: Vec<_> = std::fs::read_dir(directory)
-        .expect("the migrations")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.to_string_lossy().ends_with(".up.sql"))
-        .collect();
-    files.sort();
-    for file in files {
-        let sql = std::fs::read_to_string(file).expect("a migration");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(&pool)
-            .await
-            .expect("migrated");
-    }
-    let catalog = Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment);
+    let (database, pool) = migrated().await;
+    let catalog = Catalog::new(
+        PgProducts::new(pool.clone(), Bell::default()),
+        SystemEnvironment,
+    );
     (database, pool, catalog)
 }
 
-fn new(sku: &str) -> NewProduct {
+/// Who asks for the changes of these tests.
+pub(crate) fn cause() -> Cause {
+    Cause {
+        actor: "user_456".to_owned(),
+        correlation_id: "corr_789".to_owned(),
+        causation_id: "cause_101".to_owned(),
+        traceparent: None,
+    }
+}
+
+pub(crate) fn new(sku: &str) -> NewProduct {
     let Value::Object(map) = json!({"größe": 1.5, "n": 1e18, "l": [1, null, {"🙂": "ß"}]})
     else {
         unreachable!()
@@ -70,10 +68,13 @@ async fn what_is_written_is_read() {
         ("D", "10.50"),
     ] {
         let made = catalog
-            .create(NewProduct {
-                price: Some(price(amount)),
-                ..new(sku)
-            })
+            .create(
+                cause(),
+                NewProduct {
+                    price: Some(price(amount)),
+                    ..new(sku)
+                },
+            )
             .await
             .unwrap();
         for key in [ProductKey::Id(made.id), ProductKey::Sku(made.sku.clone())] {
@@ -83,7 +84,14 @@ async fn what_is_written_is_read() {
             attributes: Some(made.attributes.clone()),
             ..Default::default()
         };
-        assert_eq!(catalog.update(made.id, patch).await.unwrap().version, 1);
+        assert_eq!(
+            catalog
+                .update(cause(), made.id, patch)
+                .await
+                .unwrap()
+                .version,
+            1
+        );
     }
     let cleared = ProductPatch {
         description: Some(None),
@@ -99,7 +107,7 @@ async fn what_is_written_is_read() {
         .await
         .unwrap()
         .id;
-    let after = catalog.update(id, cleared).await.unwrap();
+    let after = catalog.update(cause(), id, cleared).await.unwrap();
     assert_eq!(
         (after.version, &after.price, &after.attributes),
         (2, &None, &None)
@@ -110,31 +118,33 @@ async fn what_is_written_is_read() {
 #[tokio::test]
 async fn a_sku_is_unique_until_its_product_is_deleted() {
     let (_database, _pool, catalog) = open().await;
-    let first = catalog.create(new("A")).await.unwrap();
-    let again = catalog.create(new("A")).await;
+    let first = catalog.create(cause(), new("A")).await.unwrap();
+    let again = catalog.create(cause(), new("A")).await;
     assert!(
         matches!(again, Err(Error::AlreadyExists { field: "sku" })),
         "{again:?}"
     );
-    catalog.delete(first.id).await.unwrap();
+    catalog.delete(cause(), first.id).await.unwrap();
     assert!(matches!(
-        catalog.delete(first.id).await,
+        catalog.delete(cause(), first.id).await,
         Err(Error::NotFound { .. })
     ));
     assert!(matches!(
         catalog.get(&ProductKey::Id(first.id)).await,
         Err(Error::NotFound { .. })
     ));
-    let change = catalog.update(first.id, ProductPatch::default()).await;
+    let change = catalog
+        .update(cause(), first.id, ProductPatch::default())
+        .await;
     assert!(matches!(change, Err(Error::NotFound { .. })));
-    catalog.create(new("A")).await.unwrap();
+    catalog.create(cause(), new("A")).await.unwrap();
 }
 
 #[tokio::test]
 async fn concurrent_updates_are_all_kept() {
     let (_database, _pool, catalog) = open().await;
     let catalog = Arc::new(catalog);
-    let id = catalog.create(new("A")).await.unwrap().id;
+    let id = catalog.create(cause(), new("A")).await.unwrap().id;
     let tasks: Vec<_> = (1..=40)
         .map(|n| {
             let catalog = Arc::clone(&catalog);
@@ -142,7 +152,7 @@ async fn concurrent_updates_are_all_kept() {
                 price: Some(Some(price(&n.to_string()))),
                 ..Default::default()
             };
-            tokio::spawn(async move { catalog.update(id, patch).await.unwrap().version })
+            tokio::spawn(async move { catalog.update(cause(), id, patch).await.unwrap().version })
         })
         .collect();
     let mut versions = Vec::new();
@@ -159,10 +169,13 @@ async fn lists_are_filtered_and_paged() {
     for n in 0..5 {
         let category = Some(Category::parse(if n % 2 == 0 { "even" } else { "odd" }).unwrap());
         catalog
-            .create(NewProduct {
-                category,
-                ..new(&format!("P{n}"))
-            })
+            .create(
+                cause(),
+                NewProduct {
+                    category,
+                    ..new(&format!("P{n}"))
+                },
+            )
             .await
             .unwrap();
     }
@@ -198,7 +211,10 @@ async fn an_exhausted_pool_and_a_lost_server_are_unavailable() {
         ..PoolSettings::default()
     };
     let pool = pool(&database.url, &settings).unwrap();
-    let catalog = Catalog::new(PgProducts::new(pool.clone()), SystemEnvironment);
+    let catalog = Catalog::new(
+        PgProducts::new(pool.clone(), Bell::default()),
+        SystemEnvironment,
+    );
     let query = ListQuery::parse(None, None, None, None).unwrap();
     let mut held = pool.acquire().await.unwrap();
     let result = catalog.list(&query).await;
@@ -234,7 +250,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
         &settings,
     )
     .unwrap();
-    let catalog = Catalog::new(PgProducts::new(pool), SystemEnvironment);
+    let catalog = Catalog::new(PgProducts::new(pool, Bell::default()), SystemEnvironment);
     let result = catalog
         .get(&ProductKey::Sku(Sku::parse("A").unwrap()))
         .await;

@@ -1,5 +1,6 @@
 //! Rust code from the intermediate representation.
 
+mod event;
 mod json;
 mod names;
 mod service;
@@ -33,6 +34,7 @@ pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
         code.extend(json::message(&scope, message));
         code.extend(validate::message(&scope, message));
     }
+    code.extend(event::events(&scope));
     for service in api
         .services
         .iter()

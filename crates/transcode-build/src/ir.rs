@@ -22,6 +22,19 @@ pub struct Api {
     pub enums: BTreeMap<String, Enum>,
 }
 
+impl Api {
+    /// The messages that are events, with their full names: the published ones first, each by name.
+    pub fn events(&self) -> Vec<(&str, &Message, &Event)> {
+        let events = self.messages.iter().filter_map(|(name, message)| {
+            let event = message.event.as_ref()?;
+            Some((name.as_str(), message, event))
+        });
+        let mut events: Vec<_> = events.collect();
+        events.sort_by_key(|(name, _, event)| (event.direction, *name));
+        events
+    }
+}
+
 /// A service.
 #[derive(Debug)]
 pub struct Service {
@@ -122,9 +135,46 @@ pub struct Message {
     pub fields: Vec<Field>,
     /// Oneofs that a person wrote.
     pub oneofs: Vec<Oneof>,
+    /// How it travels, when it is an event.
+    pub event: Option<Event>,
+}
+
+/// What makes a message an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Topic.
+    pub topic: String,
+    /// Version of the schema.
+    pub version: String,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Topic for what could not be handled.
+    pub dead_letter_topic: Option<String>,
+}
+
+/// Which way an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the service.
+    Published,
+    /// To the service.
+    Subscribed,
 }
 
 impl Message {
+    /// Its own name, without those of the messages around it.
+    pub fn name(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+
+    /// The type of the event it is: its name without `Event` at the end.
+    pub fn event_type(&self) -> &str {
+        let name = self.name();
+        name.strip_suffix("Event")
+            .filter(|stem| !stem.is_empty())
+            .unwrap_or(name)
+    }
+
     /// A field by its name in the proto.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)

@@ -1,6 +1,7 @@
 //! From files to the intermediate representation: parsing, reading options, checking.
 
 mod checks;
+mod events;
 mod services;
 
 use std::collections::BTreeMap;
@@ -128,6 +129,7 @@ impl Loader<'_> {
             }
         }
         checks::messages(&api, self.pool)?;
+        events::check(&api, self.pool)?;
         for file in files {
             for service in file.services() {
                 let service = self.service(&api, &service)?;
@@ -169,6 +171,7 @@ impl Loader<'_> {
                     .is_some_and(|rules| rules.required == Some(true)),
                 })
                 .collect(),
+            event: self.event(descriptor)?,
         };
         api.messages
             .insert(descriptor.full_name().to_owned(), message);

@@ -76,6 +76,19 @@ pub struct ServiceOptions {
     pub tag: String,
 }
 
+/// `transcode.v1.EventOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct EventOptions {
+    #[prost(string, tag = "1")]
+    pub topic: String,
+    #[prost(string, tag = "2")]
+    pub version: String,
+    #[prost(int32, tag = "3")]
+    pub direction: i32,
+    #[prost(string, tag = "4")]
+    pub dead_letter_topic: String,
+}
+
 /// `transcode.v1.FieldOptions`.
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
 pub struct FieldOptions {

@@ -6,11 +6,13 @@
 //! - [`validate`]: the rules of `buf.validate`;
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
 //! - [`rest`]: binds a request, calls the handler in process, renders its answer or its error;
-//! - [`status`]: errors with typed details.
+//! - [`status`]: errors with typed details;
+//! - [`event`]: what the contract says about the events of a service.
 //!
 //! The way of a REST call: [`rest::Transcoder`] → [`router`] → generated `rest::Service` → [`rest::Call::unary`] →
 //! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
 
+pub mod event;
 pub mod json;
 pub mod policy;
 pub mod rest;
@@ -20,6 +22,7 @@ pub mod status;
 pub mod validate;
 mod violations;
 
+pub use event::{Direction, Event, EventSpec};
 pub use spec::{Binding, Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment, Variable};
 pub use violations::{Violation, Violations};
 

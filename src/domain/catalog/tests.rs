@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Change, ProductName, ProductStatus, ProductSummary};
+use crate::domain::{ProductName, ProductStatus, ProductSummary, Recorded};
 
 #[derive(Default)]
 struct Memory(Mutex<Vec<Product>>);
@@ -60,38 +60,24 @@ impl ProductStore for Memory {
             .cloned())
     }
 
-    async fn insert(&self, product: &Product) -> Result<()> {
+    async fn write(&self, event: &Event) -> Result<Option<Recorded>> {
         let mut products = self.0.lock().expect("the lock");
-        if products.iter().any(|p| p.sku == product.sku) {
+        let id = event.change.product_id();
+        let stored = products.iter().position(|p| p.id == id);
+        let before = event.change.before();
+        if before != stored.map(|index| &products[index]) {
+            return Ok(None);
+        }
+        if let (None, Some(after)) = (before, event.change.after())
+            && products.iter().any(|p| p.sku == after.sku)
+        {
             return Err(Error::AlreadyExists { field: "sku" });
         }
-        products.push(product.clone());
-        Ok(())
-    }
-
-    async fn update<F>(&self, id: ProductId, change: F) -> Result<Option<Change>>
-    where
-        F: FnOnce(&Product) -> Result<Option<Product>> + Send,
-    {
-        let mut products = self.0.lock().expect("the lock");
-        let Some(product) = products.iter_mut().find(|p| p.id == id) else {
-            return Ok(None);
-        };
-        let before = product.clone();
-        if let Some(after) = change(&before)? {
-            *product = after;
+        if let Some(index) = stored {
+            products.remove(index);
         }
-        Ok(Some(Change {
-            before,
-            after: product.clone(),
-        }))
-    }
-
-    async fn delete(&self, id: ProductId, _: OffsetDateTime) -> Result<bool> {
-        let mut products = self.0.lock().expect("the lock");
-        let count = products.len();
-        products.retain(|product| product.id != id);
-        Ok(products.len() < count)
+        products.extend(event.change.after().cloned());
+        Ok(Some(Recorded { xid: 1, seq: 1 }))
     }
 }
 
@@ -131,6 +117,15 @@ fn catalog() -> Catalog<Memory, Steps> {
     Catalog::new(Memory::default(), Steps::default())
 }
 
+fn cause() -> Cause {
+    Cause {
+        actor: "user_456".to_owned(),
+        correlation_id: "corr_789".to_owned(),
+        causation_id: "cause_101".to_owned(),
+        traceparent: None,
+    }
+}
+
 fn new(sku: &str) -> NewProduct {
     NewProduct {
         sku: Sku::parse(sku).expect("a SKU"),
@@ -155,7 +150,7 @@ fn renamed(name: &str) -> ProductPatch {
 #[tokio::test]
 async fn a_product_is_made_and_found() {
     let catalog = catalog();
-    let product = catalog.create(new("A")).await.expect("created");
+    let product = catalog.create(cause(), new("A")).await.expect("created");
     assert_eq!(
         (product.version, product.status),
         (1, ProductStatus::Active)
@@ -167,23 +162,26 @@ async fn a_product_is_made_and_found() {
     ] {
         assert_eq!(catalog.get(&key).await.expect("found"), product);
     }
-    let error = catalog.create(new("A")).await.expect_err("a duplicate");
+    let error = catalog
+        .create(cause(), new("A"))
+        .await
+        .expect_err("a duplicate");
     assert!(matches!(error, Error::AlreadyExists { field: "sku" }));
 }
 
 #[tokio::test]
 async fn an_update_counts_only_when_something_changes() {
     let catalog = catalog();
-    let product = catalog.create(new("A")).await.expect("created");
+    let product = catalog.create(cause(), new("A")).await.expect("created");
     let changed = catalog
-        .update(product.id, renamed("Other"))
+        .update(cause(), product.id, renamed("Other"))
         .await
         .expect("changed");
     assert_eq!(changed.version, 2);
     assert!(changed.updated_at > product.updated_at);
     assert_eq!(changed.created_at, product.created_at);
     let same = catalog
-        .update(product.id, renamed("Other"))
+        .update(cause(), product.id, renamed("Other"))
         .await
         .expect("kept");
     assert_eq!(same, changed);
@@ -192,13 +190,13 @@ async fn an_update_counts_only_when_something_changes() {
 #[tokio::test]
 async fn a_sku_does_not_change() {
     let catalog = catalog();
-    let product = catalog.create(new("A")).await.expect("created");
+    let product = catalog.create(cause(), new("A")).await.expect("created");
     let patch = |sku| ProductPatch {
         sku: Sku::parse(sku).ok(),
         ..renamed("Other")
     };
     let error = catalog
-        .update(product.id, patch("B"))
+        .update(cause(), product.id, patch("B"))
         .await
         .expect_err("refused");
     let Error::InvalidParameters(violations) = error else {
@@ -207,7 +205,7 @@ async fn a_sku_does_not_change() {
     assert_eq!(violations[0].field, "sku");
     assert_eq!(
         catalog
-            .update(product.id, patch("A"))
+            .update(cause(), product.id, patch("A"))
             .await
             .expect("changed")
             .version,
@@ -218,12 +216,15 @@ async fn a_sku_does_not_change() {
 #[tokio::test]
 async fn what_is_missing_is_not_found() {
     let catalog = catalog();
-    let product = catalog.create(new("A")).await.expect("created");
-    catalog.delete(product.id).await.expect("deleted");
+    let product = catalog.create(cause(), new("A")).await.expect("created");
+    catalog.delete(cause(), product.id).await.expect("deleted");
     let missing = |result: Result<()>| matches!(result, Err(Error::NotFound { .. }));
-    assert!(missing(catalog.delete(product.id).await));
+    assert!(missing(catalog.delete(cause(), product.id).await));
     assert!(missing(
-        catalog.update(product.id, renamed("x")).await.map(drop)
+        catalog
+            .update(cause(), product.id, renamed("x"))
+            .await
+            .map(drop)
     ));
     assert!(missing(
         catalog.get(&ProductKey::Id(product.id)).await.map(drop)
@@ -237,7 +238,7 @@ async fn what_is_missing_is_not_found() {
 async fn lists_are_paged_newest_first() {
     let catalog = catalog();
     for sku in ["A", "B", "C"] {
-        catalog.create(new(sku)).await.expect("created");
+        catalog.create(cause(), new(sku)).await.expect("created");
     }
     let query = ListQuery::parse(Some(2), Some(2), None, None).expect("a query");
     let page = catalog.list(&query).await.expect("a page");

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use catalog_service::migrate::DatabaseUrl;
+use catalog_service::migrate::{DatabaseUrl, Migrator, Options as MigrateOptions, Source};
+use catalog_service::store::postgres::{PoolSettings, pool};
 use embedded_postgres::{Binaries, Options, Postgres};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
 /// The server of this process. It ends with the process, also when that is killed.
 static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
@@ -55,6 +56,19 @@ pub(crate) async fn database() -> Database {
     Database {
         url: SERVER.url(&name),
     }
+}
+
+/// Makes a database with the tables of the service, and a pool for it.
+pub(crate) async fn migrated() -> (Database, PgPool) {
+    let database = database().await;
+    let mut migrator =
+        Migrator::connect(&database.url, Source::embedded(), MigrateOptions::default())
+            .await
+            .expect("a migrator");
+    migrator.up(None).await.expect("migrated");
+    migrator.close().await;
+    let pool = pool(&database.url, &PoolSettings::default()).expect("a pool");
+    (database, pool)
 }
 
 /// A connection of the test's own.

@@ -121,13 +121,12 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
         }
     };
     let binder = if count == 0 {
-        quote! {
-            let _ = text;
-            context.unknown(path);
-        }
+        quote!(context.unknown(path);)
     } else {
         quote! {
             let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+            // Not every kind of field has a use for them.
+            let _ = (rest, text);
             match name {
                 #(#bind)*
                 _ => context.unknown(name),
@@ -154,6 +153,7 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
         }
 
         impl ::transcode::json::Binder for #path {
+            #[allow(unused_variables)]
             fn bind(&mut self, path: &str, text: &str, context: &mut ::transcode::json::Context) {
                 #binder
             }

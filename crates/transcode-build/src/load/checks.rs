@@ -11,7 +11,9 @@ use crate::options::{FieldRules, TypeRules};
 pub(super) fn messages(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
     for (name, message) in &api.messages {
         for field in &message.fields {
-            rules(field).map_err(|text| in_message(pool, name, message, field, text))?;
+            known(api, &field.ty)
+                .and_then(|()| rules(field))
+                .map_err(|text| in_message(pool, name, message, field, text))?;
         }
     }
     let named: Vec<_> = api
@@ -55,7 +57,7 @@ pub(super) fn messages(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
     Ok(())
 }
 
-fn unknown() -> crate::error::Place {
+pub(super) fn unknown() -> crate::error::Place {
     crate::error::Place {
         file: String::new(),
         line: 0,
@@ -85,6 +87,19 @@ fn in_message(
     Error::Contract {
         place,
         message: text,
+    }
+}
+
+/// Whether the type of a field is one that code and schemas are made of, which the bundled files have none of.
+fn known(api: &Api, ty: &Type) -> Result<(), String> {
+    match ty {
+        Type::Message(name) if !api.messages.contains_key(name) => {
+            Err(format!("{name} has no JSON mapping here"))
+        }
+        Type::Enum(name) if !api.enums.contains_key(name) => {
+            Err(format!("{name} has no JSON mapping here"))
+        }
+        _ => Ok(()),
     }
 }
 

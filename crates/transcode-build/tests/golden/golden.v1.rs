@@ -108,6 +108,7 @@ impl ::transcode::json::Message for Shelf {
     }
 }
 impl ::transcode::json::Binder for Shelf {
+    #[allow(unused_variables)]
     fn bind(
         &mut self,
         path: &str,
@@ -115,6 +116,7 @@ impl ::transcode::json::Binder for Shelf {
         context: &mut ::transcode::json::Context,
     ) {
         let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
         match name {
             "name" => {
                 context
@@ -396,6 +398,7 @@ impl ::transcode::json::Message for UpdateShelfRequest {
     }
 }
 impl ::transcode::json::Binder for UpdateShelfRequest {
+    #[allow(unused_variables)]
     fn bind(
         &mut self,
         path: &str,
@@ -403,6 +406,7 @@ impl ::transcode::json::Binder for UpdateShelfRequest {
         context: &mut ::transcode::json::Context,
     ) {
         let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
         match name {
             "shelf" => {
                 context
