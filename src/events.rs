@@ -4,6 +4,7 @@
 //! the publishers, at least once and in order per product, and the [`feed`] hands it to watchers and caches of this
 //! process.
 
+pub mod cloud_event;
 pub mod contract;
 pub mod feed;
 pub mod publisher;

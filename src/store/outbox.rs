@@ -82,10 +82,15 @@ impl Snapshot {
         self.number(1)
     }
 
+    /// The transactions that were under way.
+    fn under_way(&self) -> impl Iterator<Item = u64> {
+        let xips = self.0.rsplit(':').next().unwrap_or_default();
+        xips.split(',').filter_map(|xip| xip.parse().ok())
+    }
+
     /// Whether the changes of a transaction that has committed by now are visible in the snapshot.
     fn shows(&self, xid: u64) -> bool {
-        let xips = self.0.rsplit(':').next().unwrap_or_default();
-        xid < self.xmin() || xid < self.xmax() && !xips.split(',').any(|xip| xip.parse() == Ok(xid))
+        xid < self.xmin() || xid < self.xmax() && !self.under_way().any(|xip| xip == xid)
     }
 }
 
@@ -411,16 +416,22 @@ impl PgOutbox {
     /// Whether all events after a position are still there.
     pub async fn check(&self, position: &Position) -> Result<std::result::Result<(), TooOld>> {
         let row = sqlx::query!(
-            r#"SELECT pruned::text::bigint AS "pruned!",
-                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "xmax!" FROM outbox_relay"#
+            r#"SELECT pruned::text::bigint AS "pruned!", pg_current_snapshot()::text AS "now!" FROM outbox_relay"#
         )
         .fetch_one(&self.pool)
         .await
         .map_err(from_sqlx)?;
-        let (pruned, xmax) = (recorded(row.pruned, 0)?.xid, recorded(row.xmax, 0)?.xid);
-        let there = position.after.xmin() > pruned
-            && position.upto.xmax() <= xmax
-            && position.after.xmax() <= xmax;
-        Ok(if there { Ok(()) } else { Err(TooOld) })
+        let pruned = recorded(row.pruned, 0)?.xid;
+        let now = Snapshot::parse(&row.now).ok_or_else(|| corrupt("snapshot", row.now))?;
+        let after = &position.after;
+        // What was under way at the time and is over by now may be among the events that were removed.
+        let over = |xid: u64| xid <= pruned && now.shows(xid);
+        let gone = pruned >= after.xmax() || after.under_way().any(over);
+        let elsewhere = position.upto.xmax().max(after.xmax()) > now.xmax();
+        Ok(if gone || elsewhere {
+            Err(TooOld)
+        } else {
+            Ok(())
+        })
     }
 }

@@ -162,7 +162,8 @@ async fn a_failed_step_leaves_its_target_dirty() {
     assert_eq!(
         scalar::<i64>(
             &url,
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+              WHERE locktype = 'advisory' AND datname = current_database()"
         )
         .await,
         0

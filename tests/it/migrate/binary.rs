@@ -79,7 +79,7 @@ async fn the_specifications_messages() {
     );
     assert_eq!(
         out("-command version"),
-        ok("Current version: 2, Dirty: false")
+        ok(&format!("Current version: {}, Dirty: false", last() - 1))
     );
     assert_eq!(
         out("-command force -version 3"),
