@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Installs PostgreSQL when it is missing and it may; each test starts its own private
-# instance and leaves a server that is already there alone.
+# Runs every test. Installs PostgreSQL and Redis when they are missing and it may; the tests start their own
+# private servers and leave one that is already there alone.
 # With CI=true a test that cannot run is a failure.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -46,6 +46,18 @@ postgres() {
   postgres_found || (skip "tests against an installed PostgreSQL: initdb was not found; install PostgreSQL 15 or newer")
 }
 
+# shellcheck disable=SC2317
+redis() {
+  have redis-server && return 0
+  # The package would otherwise start a server of its own, and again at every boot: a unit that is masked is left alone.
+  if [[ $(id -u) == 0 && ! -e /etc/systemd/system/redis-server.service ]]; then
+    mkdir -p /etc/systemd/system
+    ln -s /dev/null /etc/systemd/system/redis-server.service
+  fi
+  apt_install redis-server || true
+  have redis-server || (skip "tests against Redis: redis-server was not found; install Redis 7 or newer")
+}
+
 # The real golang-migrate, to work in turn with ours on one database.
 # shellcheck disable=SC2317
 golang_migrate() {
@@ -58,6 +70,7 @@ golang_migrate() {
 }
 
 part "PostgreSQL is installed" postgres
+part "Redis is installed" redis
 part "golang-migrate is installed" golang_migrate
 [[ -x .tools/bin/migrate ]] && export GOLANG_MIGRATE=$root/.tools/bin/migrate
 part "cargo test" cargo test --workspace --locked --no-fail-fast

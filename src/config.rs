@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod parse;
 mod read;
+mod redis_address;
 mod secret;
 mod sections;
 mod suggest;
@@ -21,6 +22,7 @@ use serde_yaml_ng::Value;
 
 pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
+pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
 pub use sections::{
     Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Features, Grpc, Http, Jwt, Kafka,
@@ -82,6 +84,16 @@ impl Config {
                 key: "server.grpc.addr",
                 other: "server.http.addr",
                 value: grpc.to_string(),
+            });
+        }
+        let redis = &self.data.redis;
+        let in_cluster =
+            (redis.addr.as_ref()).is_some_and(|address| address.kind == RedisKind::Cluster);
+        if in_cluster && redis.db != 0 {
+            return Err(ConfigError::Without {
+                key: "data.redis.db",
+                value: redis.db.to_string(),
+                because: "data.redis.addr is a cluster, which has database 0 only",
             });
         }
         Ok(())

@@ -14,6 +14,7 @@ pub mod events;
 pub mod lifecycle;
 pub mod migrate;
 pub mod pb;
+pub mod redis;
 pub mod service;
 pub mod store;
 pub mod system;

@@ -62,6 +62,16 @@ pub enum ConfigError {
         /// What is allowed.
         allowed: String,
     },
+    /// A value that another one leaves no room for.
+    #[error("{key}: {value} is not allowed: {because}")]
+    Without {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// The other one, and why.
+        because: &'static str,
+    },
     /// Two values that exclude each other.
     #[error("{key}: {value} is not allowed; must differ from {other}")]
     Conflict {

@@ -238,7 +238,7 @@ pub(super) fn remote_address(input: &Input) -> Parsed<String> {
         split_host_port(text).is_some_and(|(host, port)| !host.is_empty() && port != 0)
     };
     let address = input.text().filter(fits).map(str::to_owned);
-    address.ok_or_else(|| refusal(r#"a host and a port such as "localhost:6379""#))
+    address.ok_or_else(|| refusal(r#"a host and a port such as "localhost:8500""#))
 }
 
 /// A list of addresses to connect to.
@@ -255,7 +255,7 @@ pub(super) fn remote_addresses(input: &Input) -> Parsed<Vec<String>> {
     }
 }
 
-fn split_host_port(text: &str) -> Option<(&str, u16)> {
+pub(super) fn split_host_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let in_brackets = host
         .strip_prefix('[')
@@ -356,15 +356,10 @@ mod tests {
     #[test]
     fn remote_addresses_need_a_host() {
         assert_eq!(
-            remote_address(&text("redis.internal:6379")),
-            Ok("redis.internal:6379".to_owned())
+            remote_address(&text("consul.internal:8500")),
+            Ok("consul.internal:8500".to_owned())
         );
-        for bad in [
-            ":6379",
-            "localhost",
-            "localhost:0",
-            "redis://localhost:6379",
-        ] {
+        for bad in [":6379", "localhost", "localhost:0", "http://localhost:8500"] {
             assert!(remote_address(&text(bad)).is_err(), "{bad}");
         }
         assert_eq!(

@@ -13,6 +13,7 @@ use super::parse::{
     readable_file, remote_address, remote_addresses, secret, table_name, text,
 };
 use super::read::section;
+use super::redis_address::{RedisAddress, redis_address};
 use super::secret::Secret;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -125,19 +126,19 @@ pub enum Driver {
 }
 
 section! {
-    /// The Redis cache.
+    /// Redis: the cache, and the streams of events.
     Redis {
-        /// Its `host:port`; none for a cache in the process.
-        addr: Option<String> = None => optional(remote_address);
-        /// Its password.
+        /// Where it is: a server, Sentinels or a cluster; none for a cache in the process.
+        addr: Option<RedisAddress> = None => optional(redis_address);
+        /// Its password, where the address has none.
         password: Option<Secret> = None => optional(secret);
-        /// The number of its database.
+        /// The number of its database, where the address has none.
         db: u32 = 0 => number(0..=1_000_000);
         /// How long to wait for a connection.
         dial_timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
-        /// How long to wait for an answer.
+        /// How long to wait for what is read.
         read_timeout: Duration = 200 * MILLISECOND => duration(MILLISECOND..=HOUR);
-        /// How long to wait for a request to be taken.
+        /// How long to wait until what is written is confirmed.
         write_timeout: Duration = 200 * MILLISECOND => duration(MILLISECOND..=HOUR);
     }
 }

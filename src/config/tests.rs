@@ -211,6 +211,16 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
             "server.grpc.addr: 0.0.0.0:8001 is not allowed; must differ from server.http.addr",
         ),
         (
+            "data: {redis: {db: 3}}",
+            &[("REDIS_ADDR", "redis+cluster://a:6379")],
+            "data.redis.db: 3 is not allowed: data.redis.addr is a cluster, which has database 0 only",
+        ),
+        (
+            "",
+            &[("REDIS_ADDR", "redis+sentinel://a:26379")],
+            r#"data.redis.addr (REDIS_ADDR): "redis+sentinel://a:26379" is not allowed; must be an address such as "localhost:6379", "redis://user:password@localhost:6379/0", "redis+sentinel://host:26379,host:26379/master-name" or "redis+cluster://host:6379,host:6379" (rediss for TLS; special characters in user and password percent-encoded; a cluster has no database)"#,
+        ),
+        (
             "server: {http: {adr: x}}",
             &[],
             "server.http.adr in config.yaml: unknown key; did you mean `addr`?",
@@ -297,6 +307,14 @@ fn secrets_are_never_shown() {
         assert!(!refused(yaml, &[]).contains("hunter2"));
     }
     assert!(!refused("data: {redis: {password: 4711}}", &[]).contains("4711"));
+    let text = refused("", &[("REDIS_ADDR", "redis://u:hunter2@localhost/x")]);
+    assert!(
+        text.contains("(REDIS_ADDR): ***") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let env = [("REDIS_ADDR", "redis://u:hunter2@localhost")];
+    let config = load("", &env).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!refused("", &[("TRACE_ENDPOINT", "http://u:hunter2@localhost/")]).contains("hunter2"));
 }
 

@@ -3,15 +3,13 @@
 use serde_json::value::RawValue;
 use transcode::Event as _;
 
+use super::cloud_event::SOURCE;
 use crate::domain::event::{Change, Event};
 use crate::domain::id;
 use crate::domain::product::Product;
 use crate::domain::value::{Brand, Category, Description, Warehouse};
 use crate::pb::catalog::v1 as pb;
 use crate::service::convert;
-
-/// `source` of the events of this service.
-pub const SOURCE: &str = crate::lifecycle::NAME;
 
 /// What the text of an event's id begins with.
 pub const EVENT_PREFIX: &str = "evt";

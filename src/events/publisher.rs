@@ -1,13 +1,17 @@
 //! The port through which events leave, and its implementations.
 
+pub mod dapr;
 mod in_process;
+pub mod redis_streams;
 
 use std::future::Future;
 
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+pub use dapr::Dapr;
 pub use in_process::InProcess;
+pub use redis_streams::RedisStreams;
 
 /// An event on its way out.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// Whether a batch may hold several events of one key. Where it may not, the relay sends them one after the other.
     fn keeps_order(&self) -> bool;
 
-    /// Publishes events; gives those that were refused.
+    /// Sends a batch and waits until the broker has it. Answers with those that it did not take.
     fn publish(
         &self,
         batch: &[Outgoing],

@@ -1,4 +1,4 @@
-//! All integration tests of the service, in one binary, against a real PostgreSQL.
+//! All integration tests of the service, in one binary, against a real PostgreSQL and a real Redis.
 #![allow(clippy::unwrap_used)]
 
 mod access;
@@ -9,6 +9,7 @@ mod grpc;
 mod lifecycle;
 mod migrate;
 mod openapi;
+mod redis;
 mod rest;
 mod store;
 mod support;

@@ -1,5 +1,7 @@
 //! What the tests stand on.
 
+pub(crate) mod folder;
 pub(crate) mod grpc;
 pub(crate) mod postgres;
+pub(crate) mod redis;
 pub(crate) mod service;

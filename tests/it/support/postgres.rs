@@ -1,9 +1,5 @@
 //! A PostgreSQL for this test run: one private server, a fresh database for every test.
 
-use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,18 +8,15 @@ use catalog_service::store::postgres::{PoolSettings, pool};
 use embedded_postgres::{Binaries, Options, Postgres};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
+use super::folder;
+
 /// The server of this process. It ends with the process, also when that is killed.
 static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
     let binaries = match std::env::var("CATALOG_TEST_POSTGRES").as_deref() {
         Ok("bundled") => Binaries::Bundled,
         _ => Binaries::Installed(None),
     };
-    let folder = tempfile::Builder::new()
-        .prefix("catalog-test-")
-        .tempdir()
-        .expect("a folder")
-        .keep();
-    remove_at_the_end(&folder).expect("a shell to clean up");
+    let folder = folder::until_the_end("catalog-test-");
     let options = Options {
         binaries,
         max_connections: 200,
@@ -79,27 +72,4 @@ pub(crate) async fn connect(url: &str) -> PgConnection {
         .connect()
         .await
         .expect("a connection")
-}
-
-/// Starts a shell that waits for the end of this process, however it comes (nothing of a static is dropped at the end,
-/// and after a kill nothing of ours runs at all), then for that of the server, and removes its folder.
-fn remove_at_the_end(folder: &Path) -> io::Result<()> {
-    const SCRIPT: &str = r#"
-        read -r _
-        n=0
-        while [ -e "$1/pgdata/postmaster.pid" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
-        rm -rf -- "$1"
-    "#;
-    let mut shell = Command::new("sh")
-        .args(["-c", SCRIPT, "sh"])
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Out of reach of a Ctrl-C on the terminal.
-        .process_group(0)
-        .spawn()?;
-    // The pipe closes when this process ends, and not before.
-    std::mem::forget(shell.stdin.take());
-    Ok(())
 }
