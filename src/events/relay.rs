@@ -149,19 +149,20 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
                     Some(pause)
                 }
             };
-            match pause {
-                Some(pause) => tokio::select! {
+            if let Some(pause) = pause {
+                tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     _ = &mut stop => return,
-                },
-                None => tokio::select! {
+                }
+            } else {
+                tokio::select! {
                     () = self.wait(&mut bell) => {}
                     // Once more, for the last events.
                     _ = &mut stop => {
                         while matches!(self.turn().await, Ok(Turn::More)) {}
                         return;
                     }
-                },
+                }
             }
         }
     }

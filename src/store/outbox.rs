@@ -316,7 +316,8 @@ macro_rules! select_events {
         )
     }};
 }
-pub(self) use select_events;
+
+use select_events;
 
 /// Some events, and where the reader stands between and after them.
 #[derive(Clone, Debug)]

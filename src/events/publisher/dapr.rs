@@ -51,6 +51,7 @@ pub struct Dapr {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 struct Entry<'a> {
     entry_id: String,
     event: String,
