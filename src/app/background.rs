@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::events::feed::Feed;
 use crate::events::publisher::InProcess;
 use crate::events::relay::{self, Relay};
 use crate::lifecycle::{Readiness, State};
@@ -24,6 +25,11 @@ pub(super) struct Background {
 impl Background {
     pub(super) fn start(pool: &PgPool, bell: &Bell, readiness: &Readiness) -> Self {
         tokio::spawn(bell.clone().connect(pool.clone()));
+        tokio::spawn(follow(
+            Feed::new(PgOutbox::new(pool.clone())),
+            bell.clone(),
+            readiness.clone(),
+        ));
         let relay = Relay::new(
             PgOutbox::new(pool.clone()),
             InProcess::default(),
@@ -33,13 +39,7 @@ impl Background {
         let (stop, stopped) = oneshot::channel();
         let (bell, readiness) = (bell.listen(), readiness.clone());
         let relay = tokio::spawn(async move {
-            // The tables may not be there yet.
-            let mut states = readiness.subscribe();
-            if states
-                .wait_for(|state| matches!(state, State::Ready | State::Stopping))
-                .await
-                .is_ok()
-            {
+            if has_tables(&readiness).await {
                 relay.run(bell, stopped).await;
             }
         });
@@ -54,4 +54,20 @@ impl Background {
             tracing::info!("stopping: some events are left to be published later");
         }
     }
+}
+
+/// Tells the watchers, and those in this process who listen, of all changes.
+async fn follow(feed: Feed, bell: Bell, readiness: Readiness) {
+    if has_tables(&readiness).await {
+        feed.run(bell.listen(), ()).await;
+    }
+}
+
+/// Waits for the tables, which may not be there yet.
+async fn has_tables(readiness: &Readiness) -> bool {
+    let mut states = readiness.subscribe();
+    states
+        .wait_for(|state| matches!(state, State::Ready | State::Stopping))
+        .await
+        .is_ok()
 }

@@ -43,6 +43,15 @@ pub trait Listener: Send + Sync + 'static {
     fn found(&self);
 }
 
+/// Nobody listens.
+impl Listener for () {
+    fn changed(&self, _: &[OutboxEvent]) {}
+
+    fn lost(&self) {}
+
+    fn found(&self) {}
+}
+
 /// Reads the outbox for all who want to know.
 #[derive(Clone)]
 pub struct Feed(Arc<Inner>);
