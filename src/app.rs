@@ -24,10 +24,10 @@ use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
 use crate::service::CatalogHandler;
 use crate::store::postgres::{PoolSettings, pool};
-use crate::store::{Bell, PgProducts};
+use crate::store::{Bell, PgOutbox, PgProducts};
 use crate::system::SystemEnvironment;
 use crate::transport::{
-    AccessPolicy, GrpcServices, HttpApi, Probes, grpc_router, http_router, serve,
+    AccessPolicy, EventsProbe, GrpcServices, HttpApi, Probes, grpc_router, http_router, serve,
 };
 
 /// Any error that ends the service.
@@ -94,8 +94,9 @@ impl App {
         check_database(&pool, &table, &readiness).await;
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
         let bell = Bell::default();
-        let background = Background::start(&pool, &bell, &readiness);
-        let (http_router, grpc_router) = routers(config, parts, pool, bell, &readiness)?;
+        let background = Background::start(config, &pool, &bell, &readiness)?;
+        let (http_router, grpc_router) =
+            routers(config, parts, pool, bell, &background, &readiness)?;
         Ok(Self {
             http: (http, http_router),
             grpc: (grpc, grpc_router),
@@ -150,6 +151,7 @@ fn routers(
     parts: Parts,
     pool: PgPool,
     bell: Bell,
+    background: &Background,
     readiness: &Readiness,
 ) -> Result<(Router, Router), Error> {
     let max_bytes = config.server.http.max_body_bytes;
@@ -187,6 +189,11 @@ fn routers(
     }
     .routes()?;
     let probes = Probes {
+        events: EventsProbe {
+            outbox: PgOutbox::new(pool.clone()),
+            publisher: config.publisher().name(),
+            status: background.relay_status(),
+        },
         pool,
         max_connections: config.data.database.max_connections,
         readiness: readiness.clone(),

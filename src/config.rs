@@ -25,8 +25,8 @@ pub use error::{ConfigError, Origin};
 pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
 pub use sections::{
-    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Features, Grpc, Http, Jwt, Kafka,
-    Log, LogFormat, Metrics, Migration, Redis, Scheme, Server, Trace,
+    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http, Jwt,
+    Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, Redis, Scheme, Server, Trace,
 };
 
 use read::{Reader, Section};
@@ -63,6 +63,19 @@ impl Config {
         keys
     }
 
+    /// Where events go: where `events.publisher` says, else to what is there.
+    pub fn publisher(&self) -> PublisherKind {
+        self.events.publisher.unwrap_or({
+            if self.dapr.http_port.is_some() {
+                PublisherKind::Dapr
+            } else if self.data.redis.addr.is_some() {
+                PublisherKind::Redis
+            } else {
+                PublisherKind::InProcess
+            }
+        })
+    }
+
     fn read_parts(
         conf: Option<&Path>,
         env: &dyn Fn(&str) -> Option<String>,
@@ -96,7 +109,22 @@ impl Config {
                 because: "data.redis.addr is a cluster, which has database 0 only",
             });
         }
-        Ok(())
+        let missing = match self.publisher() {
+            PublisherKind::Dapr if self.dapr.http_port.is_none() => {
+                Some("dapr.http_port (DAPR_HTTP_PORT) is not set")
+            }
+            PublisherKind::Redis if redis.addr.is_none() => {
+                Some("data.redis.addr (REDIS_ADDR) is not set")
+            }
+            _ => None,
+        };
+        missing.map_or(Ok(()), |because| {
+            Err(ConfigError::Without {
+                key: "events.publisher",
+                value: self.publisher().name().to_owned(),
+                because,
+            })
+        })
     }
 }
 

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::{BadConfiguration, Error};
+use crate::config::{Config, PublisherKind};
 use crate::events::feed::Feed;
-use crate::events::publisher::InProcess;
+use crate::events::publisher::{Configured, Dapr, InProcess, RedisStreams, dapr};
 use crate::events::relay::{self, Relay};
 use crate::lifecycle::{Readiness, State};
+use crate::redis::Redis;
 use crate::store::{Bell, PgOutbox};
 use crate::system::SystemEnvironment;
 
@@ -20,10 +23,17 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub(super) struct Background {
     stop: oneshot::Sender<()>,
     relay: JoinHandle<()>,
+    status: watch::Receiver<relay::Status>,
 }
 
 impl Background {
-    pub(super) fn start(pool: &PgPool, bell: &Bell, readiness: &Readiness) -> Self {
+    pub(super) fn start(
+        config: &Config,
+        pool: &PgPool,
+        bell: &Bell,
+        readiness: &Readiness,
+    ) -> Result<Self, Error> {
+        let publisher = publisher(config)?;
         tokio::spawn(bell.clone().connect(pool.clone()));
         tokio::spawn(follow(
             Feed::new(PgOutbox::new(pool.clone())),
@@ -32,10 +42,16 @@ impl Background {
         ));
         let relay = Relay::new(
             PgOutbox::new(pool.clone()),
-            InProcess::default(),
+            publisher,
             SystemEnvironment,
-            relay::Settings::default(),
+            relay::Settings {
+                batch: config.events.batch,
+                max_attempts: config.events.max_attempts,
+                retention: config.events.retention,
+                ..relay::Settings::default()
+            },
         );
+        let status = relay.status();
         let (stop, stopped) = oneshot::channel();
         let (bell, readiness) = (bell.listen(), readiness.clone());
         let relay = tokio::spawn(async move {
@@ -43,7 +59,16 @@ impl Background {
                 relay.run(bell, stopped).await;
             }
         });
-        Self { stop, relay }
+        Ok(Self {
+            stop,
+            relay,
+            status,
+        })
+    }
+
+    /// Follows how publishing goes.
+    pub(super) fn relay_status(&self) -> watch::Receiver<relay::Status> {
+        self.status.clone()
     }
 
     /// Publishes what is there, and ends.
@@ -54,6 +79,30 @@ impl Background {
             tracing::info!("stopping: some events are left to be published later");
         }
     }
+}
+
+/// The publisher that is configured. It connects when there is something to publish: a broker, or a sidecar, that is not
+/// there yet holds up nothing.
+fn publisher(config: &Config) -> Result<Configured, Error> {
+    let pubsub = &config.dapr.pubsub_name;
+    let unset = |key: &str| BadConfiguration(format!("events.publisher: {key} is not set"));
+    Ok(match config.publisher() {
+        PublisherKind::Dapr => {
+            let api_token = config.dapr.api_token.as_ref();
+            Configured::Dapr(Box::new(Dapr::new(dapr::Settings {
+                http_port: (config.dapr.http_port).ok_or_else(|| unset("dapr.http_port"))?,
+                pubsub: pubsub.clone(),
+                api_token: api_token.map(|token| token.expose().to_owned()),
+            })))
+        }
+        PublisherKind::Redis => {
+            let redis = Redis::new(&config.data.redis).ok_or_else(|| unset("data.redis.addr"))?;
+            let max_length = config.events.stream_max_length;
+            let max_length = (max_length > 0).then_some(max_length);
+            Configured::RedisStreams(RedisStreams::new(&redis, pubsub, max_length))
+        }
+        PublisherKind::InProcess => Configured::InProcess(InProcess::default()),
+    })
 }
 
 /// Tells the watchers, and those in this process who listen, of all changes.

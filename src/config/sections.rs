@@ -18,6 +18,7 @@ use super::secret::Secret;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 const MIB: usize = 1024 * 1024;
@@ -39,7 +40,9 @@ section! {
         auth: Auth;
         /// Switches. Checked at the start; not used by this version.
         features: Features;
-        /// The Dapr sidecar. Checked at the start; not used by this version.
+        /// Events on their way out.
+        events: Events;
+        /// The Dapr sidecar.
         dapr: Dapr;
         /// The event bus. Checked at the start; not used by this version.
         kafka: Kafka;
@@ -99,7 +102,7 @@ section! {
     Data {
         /// The database.
         database: Database;
-        /// The cache. Checked at the start; not used by this version.
+        /// The streams of events.
         redis: Redis;
     }
 }
@@ -242,15 +245,60 @@ section! {
 }
 
 section! {
+    /// Events on their way out.
+    Events {
+        /// Where they go; none for what is there: a Dapr sidecar, else Redis, else the process itself.
+        publisher: Option<PublisherKind> = None => choice(&[
+            ("auto", None),
+            ("dapr", Some(PublisherKind::Dapr)),
+            ("redis", Some(PublisherKind::Redis)),
+            ("in_process", Some(PublisherKind::InProcess)),
+        ]);
+        /// How many are published at a time at most.
+        batch: usize = 1000 => number(1..=10_000);
+        /// How often one that the broker refuses is tried before it is parked.
+        max_attempts: i32 = 10 => number(1..=1000);
+        /// How long those that were published are kept in the outbox, for watchers that come back.
+        retention: Duration = 24 * HOUR => duration(MINUTE..=YEAR);
+        /// About how many a stream of Redis keeps; 0 for all.
+        stream_max_length: u64 = 1_000_000 => number(0..=1_000_000_000_000);
+    }
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublisherKind {
+    /// To a Dapr sidecar, which has a broker behind it.
+    Dapr,
+    /// To Redis Streams.
+    Redis,
+    /// To those in the same process who listen.
+    InProcess,
+}
+
+impl PublisherKind {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dapr => "dapr",
+            Self::Redis => "redis",
+            Self::InProcess => "in_process",
+        }
+    }
+}
+
+section! {
     /// The Dapr sidecar.
     Dapr {
         /// Its HTTP port; none when there is no sidecar.
         http_port: Option<u16> = None => optional(number(1..=u16::MAX));
-        /// Its gRPC port; none when there is no sidecar.
+        /// Its gRPC port; none when there is no sidecar. Checked at the start; not used by this version.
         grpc_port: Option<u16> = None => optional(number(1..=u16::MAX));
+        /// The token it asks for, when it asks for one.
+        api_token: Option<Secret> = None => optional(secret);
         /// Its component for events.
         pubsub_name: String = "pubsub-redis".to_owned() => text;
-        /// Its component for state.
+        /// Its component for state. Checked at the start; not used by this version.
         state_store_name: String = "statestore-redis".to_owned() => text;
     }
 }

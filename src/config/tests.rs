@@ -56,6 +56,9 @@ fn other_value(name: &str, file: &str) -> String {
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH" | "JWT_PUBLIC_KEY_PATH" => file,
         "LOG_LEVEL" => "error",
+        "EVENTS_PUBLISHER" => "in_process",
+        "EVENTS_BATCH" | "EVENTS_MAX_ATTEMPTS" | "EVENTS_STREAM_MAX_LENGTH" => "77",
+        "EVENTS_RETENTION" => "7h",
         "LOG_FORMAT" => "text",
         _ if name.ends_with("_TIMEOUT") || name.ends_with("_INTERVAL") => "7s",
         _ if name.ends_with("_EXPIRATION")
@@ -142,6 +145,23 @@ fn of_two_variables_for_one_key_the_newer_wins() {
 }
 
 #[test]
+fn events_go_where_something_is() {
+    let publisher = |env: &[(&str, &str)]| load("", env).unwrap().publisher();
+    let (dapr, redis) = (("DAPR_HTTP_PORT", "3500"), ("REDIS_ADDR", "localhost:6379"));
+    assert_eq!(publisher(&[]), PublisherKind::InProcess);
+    assert_eq!(publisher(&[redis]), PublisherKind::Redis);
+    assert_eq!(publisher(&[redis, dapr]), PublisherKind::Dapr);
+    for (word, kind) in [
+        ("auto", PublisherKind::Dapr),
+        ("dapr", PublisherKind::Dapr),
+        ("redis", PublisherKind::Redis),
+        ("in_process", PublisherKind::InProcess),
+    ] {
+        assert_eq!(publisher(&[redis, dapr, ("EVENTS_PUBLISHER", word)]), kind);
+    }
+}
+
+#[test]
 fn auto_migrate_has_three_states() {
     let state = |value| {
         load("", &[("AUTO_MIGRATE", value)])
@@ -216,6 +236,21 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
             "data.redis.db: 3 is not allowed: data.redis.addr is a cluster, which has database 0 only",
         ),
         (
+            "events: {publisher: dapr}",
+            &[],
+            "events.publisher: dapr is not allowed: dapr.http_port (DAPR_HTTP_PORT) is not set",
+        ),
+        (
+            "",
+            &[("EVENTS_PUBLISHER", "redis"), ("DAPR_HTTP_PORT", "3500")],
+            "events.publisher: redis is not allowed: data.redis.addr (REDIS_ADDR) is not set",
+        ),
+        (
+            "",
+            &[("EVENTS_PUBLISHER", "kafka")],
+            r#"events.publisher (EVENTS_PUBLISHER): "kafka" is not allowed; must be one of auto, dapr, redis, in_process"#,
+        ),
+        (
             "",
             &[("REDIS_ADDR", "redis+sentinel://a:26379")],
             r#"data.redis.addr (REDIS_ADDR): "redis+sentinel://a:26379" is not allowed; must be an address such as "localhost:6379", "redis://user:password@localhost:6379/0", "redis+sentinel://host:26379,host:26379/master-name" or "redis+cluster://host:6379,host:6379" (rediss for TLS; special characters in user and password percent-encoded; a cluster has no database)"#,
@@ -268,6 +303,7 @@ fn secrets_are_never_shown() {
     let env = [
         ("DATABASE_URL", "postgres://user:hunter2@localhost/db"),
         ("REDIS_PASSWORD", "hunter2"),
+        ("DAPR_API_TOKEN", "hunter2"),
     ];
     let config = load("", &env).unwrap();
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The port through which events leave, and its implementations.
 
+mod configured;
 pub mod dapr;
 mod in_process;
 pub mod redis_streams;
@@ -9,6 +10,7 @@ use std::future::Future;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+pub use configured::Configured;
 pub use dapr::Dapr;
 pub use in_process::InProcess;
 pub use redis_streams::RedisStreams;

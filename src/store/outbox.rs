@@ -19,7 +19,7 @@ use super::error::{corrupt, from_sqlx};
 use crate::domain::error::Result;
 use crate::domain::{Category, Error, ProductId, Recorded, Warehouse};
 
-pub use relay::{Refused, RelayTurn};
+pub use relay::{Backlog, Refused, RelayTurn};
 
 /// Where a reader of the outbox stands.
 ///

@@ -1,5 +1,7 @@
 //! `/health` and `/ready`: what operators and their machines ask.
 
+mod events;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +18,15 @@ use crate::domain::ports::Environment as _;
 use crate::lifecycle::{self, NAME, Readiness, VERSION};
 use crate::system::SystemEnvironment;
 
+pub use events::EventsProbe;
+
 /// Longest wait for the database's answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the probes look at.
 pub struct Probes {
+    /// How publishing events goes.
+    pub events: EventsProbe,
     /// The database.
     pub pool: PgPool,
     /// Most connections of the pool.
@@ -42,25 +48,23 @@ pub(super) fn router(probes: Arc<Probes>) -> Router {
 /// How the service and what it depends on are. It answers 200 as long as the process works: a database that is away is
 /// no reason to restart the service, which comes back by itself.
 async fn health(State(probes): State<Arc<Probes>>) -> Response {
-    let database = probes.database().await;
+    let (database, events) = tokio::join!(probes.database(), probes.events.look());
+    let healthy = database.status == HEALTHY && events.status == HEALTHY;
     let health = Health {
-        status: if database.status == HEALTHY {
-            HEALTHY
-        } else {
-            "degraded"
-        },
+        status: if healthy { HEALTHY } else { DEGRADED },
         service: Service {
             name: NAME,
             version: VERSION,
             uptime: uptime(probes.started.elapsed()),
         },
-        checks: Checks { database },
+        checks: Checks { database, events },
         timestamp: now(),
     };
     json_answer(StatusCode::OK, &health)
 }
 
 const HEALTHY: &str = "healthy";
+const DEGRADED: &str = "degraded";
 
 /// The answer of `/health`. What is not configured has no check.
 #[derive(Serialize)]
@@ -81,6 +85,7 @@ struct Service {
 #[derive(Serialize)]
 struct Checks {
     database: Database,
+    events: events::Events,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! The outbox, the relay and the feed on a real PostgreSQL.
 
 mod feed;
+mod operation;
 mod outbox;
 mod relay;
 

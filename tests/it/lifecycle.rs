@@ -156,6 +156,18 @@ async fn a_bad_configuration_ends_the_start_with_one_line() {
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(error.contains(variable) && error.contains(value), "{error}");
     }
+    let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
+        .env_clear()
+        .env("DATABASE_URL", &database.url)
+        .env("EVENTS_PUBLISHER", "dapr")
+        .output()
+        .expect("the service");
+    assert_eq!(output.status.code(), Some(78));
+    let error = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        error.contains("events.publisher") && error.contains("DAPR_HTTP_PORT"),
+        "{error}"
+    );
     let no_key = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
         .env_clear()
         .env("DATABASE_URL", &database.url)

@@ -40,6 +40,22 @@ pub struct Refused {
     pub parked_at: Option<OffsetDateTime>,
 }
 
+/// What is not published yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How long the first event that was not published waits.
+    pub oldest: Option<Duration>,
+    /// How many were refused, or wait behind one that was, and are tried again. Counted up to [`Backlog::MOST`].
+    pub refused: i64,
+    /// How many were given up. Counted with those.
+    pub parked: i64,
+}
+
+impl Backlog {
+    /// Most refused events that are counted.
+    pub const MOST: i64 = 10_000;
+}
+
 struct RefusedRow {
     id: Uuid,
     topic: String,
@@ -118,6 +134,29 @@ impl PgOutbox {
             transaction,
             position,
         }))
+    }
+
+    /// What is not published yet; quickly, however much it is.
+    pub async fn backlog(&self) -> Result<Backlog> {
+        let row = sqlx::query!(
+            r#"SELECT (SELECT greatest(extract(epoch FROM now() - first.created_at), 0)::float8
+                         FROM outbox_relay AS relay, LATERAL (
+                             SELECT created_at FROM outbox
+                              WHERE (xid, seq) > (relay.xid, relay.seq) AND NOT pg_visible_in_snapshot(xid, relay.after)
+                              ORDER BY xid, seq LIMIT 1) AS first) AS oldest,
+                      count(*) FILTER (WHERE parked_at IS NULL) AS "refused!",
+                      count(*) FILTER (WHERE parked_at IS NOT NULL) AS "parked!"
+                 FROM (SELECT parked_at FROM outbox_refused LIMIT $1) AS refused"#,
+            Backlog::MOST
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(from_sqlx)?;
+        Ok(Backlog {
+            oldest: row.oldest.map(Duration::from_secs_f64),
+            refused: row.refused,
+            parked: row.parked,
+        })
     }
 
     /// The events that were refused, those that were given up and those that are tried again, the oldest first.

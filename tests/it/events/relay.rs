@@ -213,6 +213,8 @@ async fn a_refused_event_holds_up_its_product_only_and_is_parked() {
     assert_eq!(refused[0].attempts, 3);
     assert_eq!(refused[0].last_error.as_deref(), Some("too spicy"));
     assert!(refused[0].parked_at.is_some());
+    let backlog = events.outbox.backlog().await.unwrap();
+    assert_eq!((backlog.refused, backlog.parked), (0, 1));
 
     broker.set(|state| state.refused = None);
     assert_eq!(
