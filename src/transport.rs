@@ -8,6 +8,7 @@ mod policy;
 mod probes;
 mod request;
 mod server;
+mod stream;
 
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;

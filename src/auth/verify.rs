@@ -138,8 +138,7 @@ impl Verifier {
                 .ok_or(AuthError::Invalid(Cause::Absent("exp")))?,
             "exp",
         )?;
-        // Saturating, because a huge leeway must not overflow the calendar.
-        if now >= expires_at.saturating_add(self.leeway.try_into().unwrap_or(time::Duration::MAX)) {
+        if now >= self.end(expires_at) {
             return Err(AuthError::Expired);
         }
         if let Some(nbf) = payload.nbf {
@@ -186,6 +185,18 @@ impl Verifier {
             scopes,
             expires_at,
         })
+    }
+
+    /// For how long the token of a caller is still good at the time `now`.
+    pub fn left(&self, principal: &Principal, now: OffsetDateTime) -> Duration {
+        let left = self.end(principal.expires_at) - now;
+        left.try_into().unwrap_or_default()
+    }
+
+    /// When a token ends, with leeway.
+    fn end(&self, expires_at: OffsetDateTime) -> OffsetDateTime {
+        // Saturating, because a huge leeway must not overflow the calendar.
+        expires_at.saturating_add(self.leeway.try_into().unwrap_or(time::Duration::MAX))
     }
 
     /// The payload of a token that one of the keys has signed.

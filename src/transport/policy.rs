@@ -1,17 +1,20 @@
-//! What stands in front of every RPC, whichever way it came: readiness, authentication, scopes, deadline.
+//! What stands in front of every RPC, whichever way it came: readiness, authentication, scopes, deadline; and what ends
+//! the answers that are streams.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use ::http::Extensions;
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use transcode::MethodSpec;
-use transcode::policy::Policy;
+use transcode::policy::{BoxStream, Policy};
 use transcode::status::status;
 
 use super::request::Protocol;
+use super::stream::until;
 use crate::auth::{PUBLIC_MESSAGE, Principal, Verifier};
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
@@ -25,10 +28,21 @@ pub struct AccessPolicy<E> {
     pub verifier: Verifier,
     /// Whether calls can be answered at all.
     pub readiness: Readiness,
-    /// Longest time a REST call may take.
+    /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one.
     pub http_timeout: Duration,
-    /// Longest time a gRPC call may take; a caller's own deadline is kept when it is shorter.
+    /// The same of a gRPC call; a caller's own deadline is kept when it is shorter.
     pub grpc_timeout: Duration,
+}
+
+/// How long a call that was let in may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To its answer.
+    answer: Duration,
+    /// To the end of its answer, where that is a stream: the caller's own deadline.
+    deadline: Option<Instant>,
+    /// When the caller's token ends, and with it an answer that is a stream.
+    token: Option<Instant>,
 }
 
 impl<E: Environment> AccessPolicy<E> {
@@ -63,7 +77,12 @@ impl<E: Environment> AccessPolicy<E> {
         Ok(Some(principal))
     }
 
-    fn timeout(&self, metadata: &MetadataMap, extensions: &Extensions) -> Duration {
+    fn limits(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        principal: Option<&Principal>,
+    ) -> Limits {
         let limit = match extensions.get::<Protocol>() {
             Some(Protocol::Rest) => self.http_timeout,
             _ => self.grpc_timeout,
@@ -72,56 +91,92 @@ impl<E: Environment> AccessPolicy<E> {
             .get("grpc-timeout")
             .and_then(|value| value.to_str().ok())
             .and_then(grpc_timeout);
-        asked.map_or(limit, |asked| asked.min(limit))
+        // What is too far off to be told is no limit.
+        let from_now = |time| Instant::now().checked_add(time);
+        let left = principal.map(|principal| {
+            let now = self.environment.now();
+            self.verifier.left(principal, now)
+        });
+        Limits {
+            answer: asked.map_or(limit, |asked| asked.min(limit)),
+            deadline: asked.and_then(from_now),
+            token: left.and_then(from_now),
+        }
     }
 }
 
 impl<E: Environment> Policy for AccessPolicy<E> {
-    type Admission = Duration;
+    type Admission = Limits;
 
     async fn admit(
         &self,
         spec: &'static MethodSpec,
         metadata: &MetadataMap,
         extensions: &mut Extensions,
-    ) -> Result<Duration, Status> {
+    ) -> Result<Limits, Status> {
         let span = tracing::Span::current();
         span.record("rpc", spec.path);
-        if let Some(principal) = self.authorize(spec, metadata)? {
-            span.record("user", &principal.subject);
-            extensions.insert(principal);
-        }
+        let principal = self.authorize(spec, metadata)?;
         if !self.readiness.answers() {
             return Err(unavailable());
         }
-        Ok(self.timeout(metadata, extensions))
+        let limits = self.limits(metadata, extensions, principal.as_ref());
+        if let Some(principal) = principal {
+            span.record("user", &principal.subject);
+            extensions.insert(principal);
+        }
+        Ok(limits)
     }
 
     async fn run<T: Send>(
         &self,
         spec: &'static MethodSpec,
-        timeout: Duration,
+        limits: Limits,
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> Result<T, Status> {
         // The timer ticks in milliseconds: less is no time at all.
-        if timeout < Duration::from_millis(1) {
+        if limits.answer < Duration::from_millis(1) {
             return Err(too_late(spec));
         }
         // A panic ends the call, not the connection with all that is under way on it.
         let call = AssertUnwindSafe(call).catch_unwind();
-        match tokio::time::timeout(timeout, call).await {
+        match tokio::time::timeout(limits.answer, call).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                tracing::error!(rpc = spec.path, "a handler panicked");
-                Err(status(
-                    spec.reasons,
-                    Code::Internal,
-                    "An unexpected error occurred",
-                ))
-            }
+            Ok(Err(_)) => Err(panicked(spec)),
             Err(_) => Err(too_late(spec)),
         }
     }
+
+    fn stream<T: Send + 'static>(
+        &self,
+        spec: &'static MethodSpec,
+        limits: Limits,
+        messages: BoxStream<T>,
+    ) -> BoxStream<T> {
+        let readiness = self.readiness.clone();
+        let end = async move {
+            tokio::select! {
+                // The caller goes on with another instance, and nobody waits for streams that have no end.
+                () = readiness.stopping() => unavailable(),
+                () = at(limits.deadline) => too_late(spec),
+                () = at(limits.token) => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
+            }
+        };
+        until(messages, end, move || panicked(spec))
+    }
+}
+
+/// Waits for a time, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn panicked(spec: &MethodSpec) -> Status {
+    tracing::error!(rpc = spec.path, "a handler panicked");
+    status(spec.reasons, Code::Internal, "An unexpected error occurred")
 }
 
 fn too_late(spec: &MethodSpec) -> Status {

@@ -77,8 +77,10 @@ pub struct Method {
     pub deprecated: bool,
     /// Full name of the request.
     pub input: String,
-    /// Full name of the answer.
+    /// Full name of the answer, or of a message of it where it is a stream.
     pub output: String,
+    /// Whether the answer is a stream.
+    pub streaming: bool,
     /// Options.
     pub options: MethodOptions,
     /// `google.protobuf.MethodOptions.IdempotencyLevel`.

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 description of a contract.
 
+mod errors;
 mod operation;
 mod schema;
 
@@ -68,7 +69,7 @@ pub fn document(api: &Api) -> Value {
                     "description": "A JSON Web Token signed with RS256. Its `scope` claim holds the scopes an operation asks for.",
                 },
             },
-            "responses": operation::responses(&mut schemas),
+            "responses": errors::responses(&mut schemas),
             "schemas": schemas.finish(),
         },
     })

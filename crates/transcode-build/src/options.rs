@@ -63,6 +63,10 @@ pub struct MethodOptions {
     pub reasons: Vec<String>,
     #[prost(bool, tag = "9")]
     pub idempotency_key: bool,
+    #[prost(string, tag = "10")]
+    pub sse_id: String,
+    #[prost(string, tag = "11")]
+    pub last_event_id: String,
 }
 
 /// `transcode.v1.ServiceOptions`.

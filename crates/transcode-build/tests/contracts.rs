@@ -163,11 +163,74 @@ fn rpcs_that_say_too_little_or_too_much() {
             "{options}"
         );
     }
-    let streaming = contract(
-        "  rpc Call(Req) returns (stream Req) { option (transcode.v1.method).public = true; }",
-        "",
-    );
-    assert!(error(&streaming).ends_with("streaming RPCs are not generated yet"));
+}
+
+#[test]
+fn streams_that_can_not_be() {
+    let ids = r#"sse_id: "name" last_event_id: "name""#;
+    let streamed = "rpc Call(Req) returns (stream Req)";
+    for (rpc, options, message) in [
+        (
+            "rpc Call(stream Req) returns (Req)",
+            String::new(),
+            "a request can't be a stream, only an answer can",
+        ),
+        (
+            "rpc Call(stream Req) returns (stream Req)",
+            String::new(),
+            "a request can't be a stream, only an answer can",
+        ),
+        (
+            "rpc Call(Req) returns (Req)",
+            ids.to_owned(),
+            "sse_id and last_event_id are for an answer that is a stream",
+        ),
+        (
+            streamed,
+            r#"sse_id: "nope""#.to_owned(),
+            "sse_id names `nope`, which is no string field of the answer",
+        ),
+        (
+            streamed,
+            r#"sse_id: "number""#.to_owned(),
+            "sse_id names `number`, which is no string field of the answer",
+        ),
+        (
+            streamed,
+            r#"sse_id: "name" last_event_id: "many""#.to_owned(),
+            "last_event_id names `many`, which is no string field of the request",
+        ),
+        (
+            streamed,
+            r#"last_event_id: "name""#.to_owned(),
+            "last_event_id needs an sse_id: without ids there is no last one",
+        ),
+        (
+            streamed,
+            format!(r#"{ids} }}; option (google.api.http) = {{ get: "/v1/{{name}}""#),
+            "last_event_id names `name`, which stands in the path",
+        ),
+        (
+            streamed,
+            "success_status: 201".to_owned(),
+            "success_status is not for an answer that is a stream",
+        ),
+        (
+            streamed,
+            r#"cache_control: "public""#.to_owned(),
+            "cache_control is not for an answer that is a stream",
+        ),
+    ] {
+        let contract = contract(
+            &format!("  {rpc} {{ option (transcode.v1.method) = {{ public: true {options} }}; }}"),
+            "",
+        );
+        assert_eq!(
+            error(&contract),
+            format!("test.proto:9:3: test.v1.Test.Call: {message}"),
+            "{rpc} {options}"
+        );
+    }
 }
 
 #[test]

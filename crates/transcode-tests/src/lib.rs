@@ -1,6 +1,6 @@
 //! A library of books behind the transcoder, with nothing of any catalog.
 //!
-//! The service echoes what it got, so that tests see what was bound.
+//! The service echoes what it got, so that tests see what was bound; its streams are those that a test brings along.
 
 /// What is generated from the contract.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
@@ -14,15 +14,26 @@ use std::time::{Duration, SystemTime};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 use transcode::MethodSpec;
-use transcode::policy::Policy;
+use transcode::policy::{BoxStream, Policy};
 use transcode::rest::{Settings, Transcoder};
 use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
-use pb::library::v1::{Book, EchoRequest, GetBookRequest, LibraryStack, UpdateBookRequest};
+use pb::library::v1::{
+    Book, EchoRequest, GetBookRequest, LibraryStack, UpdateBookRequest, WatchBooksRequest,
+    WatchBooksResponse,
+};
 
 /// The API description.
 pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// Answers a watch; a test puts it into the extensions of its request.
+#[derive(Clone)]
+pub struct Watch(
+    pub  Arc<
+        dyn Fn(WatchBooksRequest) -> Result<BoxStream<WatchBooksResponse>, Status> + Send + Sync,
+    >,
+);
 
 /// Echoes.
 pub struct Echo;
@@ -56,6 +67,26 @@ impl Library for Echo {
         request: Request<UpdateBookRequest>,
     ) -> Result<Response<UpdateBookRequest>, Status> {
         Ok(Response::new(request.into_inner()))
+    }
+
+    type WatchBooksStream = BoxStream<WatchBooksResponse>;
+
+    async fn watch_books(
+        &self,
+        request: Request<WatchBooksRequest>,
+    ) -> Result<Response<Self::WatchBooksStream>, Status> {
+        let watch = request.extensions().get::<Watch>().cloned();
+        let watch = watch.ok_or_else(|| Status::not_found("No such shelf"))?;
+        watch.0(request.into_inner()).map(Response::new)
+    }
+
+    type CountLoansStream = BoxStream<Book>;
+
+    async fn count_loans(
+        &self,
+        _: Request<GetBookRequest>,
+    ) -> Result<Response<Self::CountLoansStream>, Status> {
+        Err(Status::unimplemented("Nobody counts"))
     }
 }
 
@@ -94,6 +125,15 @@ impl Policy for ByScope {
     ) -> Result<T, Status> {
         call.await
     }
+
+    fn stream<T: Send + 'static>(
+        &self,
+        _: &'static MethodSpec,
+        (): (),
+        messages: BoxStream<T>,
+    ) -> BoxStream<T> {
+        messages
+    }
 }
 
 /// The stack that both protocols call.
@@ -103,9 +143,15 @@ pub fn stack() -> LibraryStack<Echo, ByScope> {
 
 /// The library over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
+    transcoder_with(Settings::default().heartbeat)
+}
+
+/// As [`transcoder`], with signs of life of silent streams after some time.
+pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
     let settings = Settings {
         clock: || SystemTime::UNIX_EPOCH + Duration::from_mins(28_421_910),
         max_body_bytes: 4096,
+        heartbeat,
         ..Settings::default()
     };
     Transcoder::new(

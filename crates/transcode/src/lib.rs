@@ -5,7 +5,7 @@
 //! - [`json`]: ProtoJSON, through serde;
 //! - [`validate`]: the rules of `buf.validate`;
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
-//! - [`rest`]: binds a request, calls the handler in process, renders its answer or its error;
+//! - [`rest`]: binds a request, calls the handler in process, renders its answer, be it a stream, or its error;
 //! - [`status`]: errors with typed details;
 //! - [`event`]: what the contract says about the events of a service.
 //!

@@ -1,7 +1,9 @@
 //! What stands in front of every handler, whichever protocol a call came by.
 
 use std::future::Future;
+use std::pin::Pin;
 
+use futures_core::Stream;
 use http::Extensions;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -10,6 +12,9 @@ use crate::Violations;
 use crate::spec::MethodSpec;
 use crate::status;
 use crate::validate::Validate;
+
+/// The messages of an answer that is a stream. An error is the last of them.
+pub type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Decides who may call and watches over the call: authentication, limits, deadlines, metrics.
 ///
@@ -29,13 +34,23 @@ pub trait Policy: Send + Sync + 'static {
         extensions: &mut Extensions,
     ) -> impl Future<Output = Result<Self::Admission, Status>> + Send;
 
-    /// Runs a call that was let in: from reading its body to the handler's answer.
+    /// Runs a call that was let in: from reading its body to the handler's answer. Where that is a stream, its messages
+    /// come after it: they are watched over by [`stream`](Self::stream).
     fn run<T: Send>(
         &self,
         spec: &'static MethodSpec,
         admission: Self::Admission,
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> impl Future<Output = Result<T, Status>> + Send;
+
+    /// Watches over the messages of an answer that is a stream. It may live for hours, so that a deadline for answers
+    /// says nothing about it; what ends it, beside its own end and a caller who goes away, is decided here.
+    fn stream<T: Send + 'static>(
+        &self,
+        spec: &'static MethodSpec,
+        admission: Self::Admission,
+        messages: BoxStream<T>,
+    ) -> BoxStream<T>;
 }
 
 /// A gRPC call that was let in before its message was decoded.
@@ -80,6 +95,43 @@ where
     Res: Send,
     F: Future<Output = Result<Response<Res>, Status>> + Send,
 {
+    let admission = admission(policy, spec, &mut request).await?;
+    let call = async {
+        validate(spec, request.get_ref())?;
+        handler(request).await
+    };
+    policy.run(spec, admission, call).await
+}
+
+/// As [`unary`], for an RPC that answers with a stream.
+pub async fn server_streaming<P, Req, Res, S, F>(
+    policy: &P,
+    spec: &'static MethodSpec,
+    mut request: Request<Req>,
+    handler: impl FnOnce(Request<Req>) -> F + Send,
+) -> Result<Response<BoxStream<Res>>, Status>
+where
+    P: Policy,
+    Req: Validate + Send,
+    Res: Send + 'static,
+    S: Stream<Item = Result<Res, Status>> + Send + 'static,
+    F: Future<Output = Result<Response<S>, Status>> + Send,
+{
+    let admission = admission(policy, spec, &mut request).await?;
+    let call = async {
+        validate(spec, request.get_ref())?;
+        handler(request).await
+    };
+    let answer = policy.run(spec, admission.clone(), call).await?;
+    Ok(answer.map(|messages| policy.stream(spec, admission, Box::pin(messages))))
+}
+
+/// Lets a gRPC call in, unless [`admit`] has done so.
+async fn admission<P: Policy, Req: Send>(
+    policy: &P,
+    spec: &'static MethodSpec,
+    request: &mut Request<Req>,
+) -> Result<P::Admission, Status> {
     let mut extensions = std::mem::take(request.extensions_mut());
     let admitted = match extensions.remove::<Admitted<P::Admission>>() {
         Some(earlier) if earlier.spec == spec => Ok(earlier.admission),
@@ -89,11 +141,7 @@ where
         }
     };
     *request.extensions_mut() = extensions;
-    let call = async {
-        validate(spec, request.get_ref())?;
-        handler(request).await
-    };
-    policy.run(spec, admitted?, call).await
+    admitted
 }
 
 /// Checks a request against the contract.

@@ -1,20 +1,23 @@
 //! REST: from an HTTP request to the handler of an RPC, in process, and back.
 
+mod accept;
 mod bind;
 mod body;
 mod call;
 mod render;
+mod stream;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Unary};
+pub use call::{Call, Input, Streaming, Unary};
 pub use render::Problem;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -59,6 +62,9 @@ pub struct Settings {
     pub reasons: &'static ReasonTable,
     /// Whether errors of requests that reach no RPC are wrapped.
     pub envelope: bool,
+    /// After how long without a message a stream shows that it still lives. Proxies cut off what says nothing for a
+    /// minute, and only who writes learns of a caller that is gone without a word.
+    pub heartbeat: Duration,
 }
 
 impl Default for Settings {
@@ -80,6 +86,7 @@ impl Default for Settings {
             ],
             reasons: &ReasonTable::CANONICAL,
             envelope: false,
+            heartbeat: Duration::from_secs(15),
         }
     }
 }

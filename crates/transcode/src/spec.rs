@@ -3,6 +3,10 @@
 use tonic::Code;
 
 /// Everything the contract says about one RPC. The layers in front of a handler read it; none of them knows URLs.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a contract says, each by itself; nothing here is a state"
+)]
 #[derive(Debug, PartialEq, Eq)]
 pub struct MethodSpec {
     /// Full name of the service, such as `catalog.v1.CatalogService`.
@@ -11,6 +15,8 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// Path of the RPC in gRPC, such as `/catalog.v1.CatalogService/GetProduct`.
     pub path: &'static str,
+    /// Whether the answer is a stream of messages.
+    pub server_streaming: bool,
     /// Scopes a caller must hold, all of them.
     pub scopes: &'static [&'static str],
     /// Callable without credentials.

@@ -197,6 +197,23 @@ fn a_token_ends_at_exp_plus_leeway() {
 }
 
 #[test]
+fn what_is_left_of_a_token_ends_with_it() {
+    let verifier = Verifier::new(vec![], "", "", LEEWAY);
+    let left = |offset: i64| {
+        let principal = Principal {
+            subject: "user_456".to_owned(),
+            scopes: vec![],
+            expires_at: NOW + time::Duration::seconds(offset),
+        };
+        verifier.left(&principal, NOW)
+    };
+    assert_eq!(left(3600), Duration::from_secs(3630));
+    assert_eq!(left(-29), Duration::from_secs(1));
+    assert_eq!(left(-30), Duration::ZERO);
+    assert_eq!(left(-3600), Duration::ZERO);
+}
+
+#[test]
 fn a_token_begins_at_nbf_minus_leeway() {
     let nbf = |offset: i64| verify(&sign(&json!({ "nbf": NOW.unix_timestamp() + offset })));
     assert!(nbf(-3600).is_ok());

@@ -48,6 +48,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
     let path = format!("/{full}/{name}");
     let options = &method.options;
     let scopes = &options.scopes;
+    let streaming = method.streaming;
     let (public, audit, idempotency_key) = (options.public, options.audit, options.idempotency_key);
     let rate_class = match options.rate_class {
         1 => quote!(Read),
@@ -102,6 +103,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
             service: #full,
             name: #name,
             path: #path,
+            server_streaming: #streaming,
             scopes: &[#(#scopes),*],
             public: #public,
             rate_class: ::transcode::RateClass::#rate_class,
@@ -194,17 +196,59 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
             quote!(|answer, json| ::transcode::serde_json::to_writer(json, &#value))
         }
     };
+    let last_event_id = last_event_id(method, input);
+    let input = quote! {
+        ::transcode::rest::Input { decode: #decode, mask: #mask, last_event_id: #last_event_id }
+    };
+    if method.streaming {
+        let id = sse_id(method, output);
+        return quote! {
+            #index => {
+                const STREAMING: ::transcode::rest::Streaming<#input_path, #output_path> = ::transcode::rest::Streaming {
+                    input: #input,
+                    encode: #encode,
+                    id: #id,
+                };
+                call.server_streaming(&*self.policy, &STREAMING, |request| self.service.#function(request)).await
+            }
+        };
+    }
     let location = location(scope, method, output);
     quote! {
         #index => {
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
-                decode: #decode,
-                mask: #mask,
+                input: #input,
                 encode: #encode,
                 location: #location,
             };
             call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)).await
         }
+    }
+}
+
+/// Puts the Last-Event-ID into the field that takes it.
+fn last_event_id(method: &Method, input: &Message) -> TokenStream {
+    let Some(field) = input.field(&method.options.last_event_id) else {
+        return quote!(None);
+    };
+    let slot = snake(&field.name);
+    if field.shape == Shape::Optional {
+        quote!(Some(|request, id| request.#slot = Some(id)))
+    } else {
+        quote!(Some(|request, id| request.#slot = id))
+    }
+}
+
+/// Takes the id from a message of the answer.
+fn sse_id(method: &Method, output: &Message) -> TokenStream {
+    let Some(field) = output.field(&method.options.sse_id) else {
+        return quote!(None);
+    };
+    let slot = snake(&field.name);
+    if field.shape == Shape::Optional {
+        quote!(Some(|message| message.#slot.as_deref().unwrap_or_default()))
+    } else {
+        quote!(Some(|message| &message.#slot))
     }
 }
 
@@ -330,12 +374,25 @@ fn stack(
     let rpcs = service.methods.iter().map(|method| {
         let (function, spec) = (snake(&method.name), shouty(&method.name));
         let (input, output) = (scope.message(&method.input), scope.message(&method.output));
+        let (stream, answer, run) = if method.streaming {
+            // As tonic names it: after the RPC as it is written in the contract.
+            let name = format_ident!("{}Stream", method.name);
+            (
+                quote!(type #name = ::transcode::policy::BoxStream<#output>;),
+                quote!(Self::#name),
+                quote!(server_streaming),
+            )
+        } else {
+            (TokenStream::new(), output, quote!(unary))
+        };
         quote! {
+            #stream
+
             async fn #function(
                 &self,
                 request: ::transcode::tonic::Request<#input>,
-            ) -> ::std::result::Result<::transcode::tonic::Response<#output>, ::transcode::tonic::Status> {
-                ::transcode::policy::unary(&*self.policy, &#module::#spec, request, |request| {
+            ) -> ::std::result::Result<::transcode::tonic::Response<#answer>, ::transcode::tonic::Status> {
+                ::transcode::policy::#run(&*self.policy, &#module::#spec, request, |request| {
                     self.service.#function(request)
                 })
                 .await

@@ -30,8 +30,8 @@ impl Loader<'_> {
 
     fn method(&self, api: &Api, descriptor: &MethodDescriptor) -> Result<Method, Error> {
         let at = At(descriptor);
-        if descriptor.is_client_streaming() || descriptor.is_server_streaming() {
-            return Err(at.error("streaming RPCs are not generated yet"));
+        if descriptor.is_client_streaming() {
+            return Err(at.error("a request can't be a stream, only an answer can"));
         }
         let options: MethodOptions =
             extension(self.pool, &descriptor.options(), "transcode.v1.method").ok_or_else(
@@ -70,6 +70,11 @@ impl Loader<'_> {
                 bindings.push(at.binding(api, input, output, additional)?);
             }
         }
+        if descriptor.is_server_streaming() {
+            at.streaming(input, output, &options, &bindings)?;
+        } else if !options.sse_id.is_empty() || !options.last_event_id.is_empty() {
+            return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));
+        }
         let proto = descriptor.method_descriptor_proto().options.as_ref();
         Ok(Method {
             name: descriptor.name().to_owned(),
@@ -80,6 +85,7 @@ impl Loader<'_> {
             deprecated: proto.is_some_and(prost_types::MethodOptions::deprecated),
             input: descriptor.input().full_name().to_owned(),
             output: descriptor.output().full_name().to_owned(),
+            streaming: descriptor.is_server_streaming(),
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
             location: at.location(api, output, &options.location)?,
             options,
@@ -172,6 +178,57 @@ impl At<'_> {
             body,
             response_body,
         })
+    }
+
+    /// What the options of an RPC that answers with a stream must keep to.
+    fn streaming(
+        &self,
+        input: &Message,
+        output: &Message,
+        options: &MethodOptions,
+        bindings: &[Binding],
+    ) -> Result<(), Error> {
+        for (option, given) in [
+            ("success_status", options.success_status != 0),
+            ("location", !options.location.is_empty()),
+            ("cache_control", !options.cache_control.is_empty()),
+            ("idempotency_key", options.idempotency_key),
+        ] {
+            if given {
+                return Err(self.error(&format!("{option} is not for an answer that is a stream")));
+            }
+        }
+        for (option, name, message, what) in [
+            ("sse_id", &options.sse_id, output, "answer"),
+            ("last_event_id", &options.last_event_id, input, "request"),
+        ] {
+            let fits = message.field(name).is_some_and(|field| {
+                field.ty == Type::Scalar(Scalar::String)
+                    && matches!(field.shape, Shape::Implicit | Shape::Optional)
+            });
+            if !name.is_empty() && !fits {
+                return Err(self.error(&format!(
+                    "{option} names `{name}`, which is no string field of the {what}"
+                )));
+            }
+        }
+        let resumes = !options.last_event_id.is_empty();
+        if resumes && options.sse_id.is_empty() {
+            return Err(
+                self.error("last_event_id needs an sse_id: without ids there is no last one")
+            );
+        }
+        let in_path = |binding: &Binding| {
+            let mut variables = binding.template.variables.iter();
+            variables.any(|variable| variable.field == [options.last_event_id.as_str()])
+        };
+        if resumes && bindings.iter().any(in_path) {
+            return Err(self.error(&format!(
+                "last_event_id names `{}`, which stands in the path",
+                options.last_event_id
+            )));
+        }
+        Ok(())
     }
 
     /// The field a path of names leads to.

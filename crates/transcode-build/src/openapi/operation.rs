@@ -1,4 +1,4 @@
-//! Operations: parameters, bodies, answers.
+//! Operations: parameters, bodies, answers. What they share of errors is in [`super::errors`].
 
 use serde_json::{Map, Value, json};
 
@@ -205,6 +205,7 @@ fn parameters(
             );
         }
     }
+    parameters.extend(last_event_id(schemas, method, input));
     parameters
 }
 
@@ -242,6 +243,20 @@ fn query(
             parameters.push(parameter);
         }
     }
+}
+
+/// The header that a reader of a stream comes back with.
+fn last_event_id(schemas: &mut Schemas<'_>, method: &Method, input: &Message) -> Option<Value> {
+    let field = input.field(&method.options.last_event_id)?;
+    Some(json!({
+        "name": "Last-Event-ID",
+        "in": "header",
+        "schema": parameter_schema(schemas, field),
+        "description": format!(
+            "The last `id` of an event that was seen, as browsers send it when they come back. It wins over `{}`.",
+            field.json_name
+        ),
+    }))
 }
 
 /// A parameter's schema: the field's, without the description that stands beside it.
@@ -283,6 +298,7 @@ fn answers(
             "Conflict",
             reason("CONFLICT") || reason("ALREADY_EXISTS"),
         ),
+        ("406", "NotAcceptable", method.streaming),
         ("413", "BodyTooLarge", binding.body != Body::None),
         ("415", "UnsupportedMediaType", binding.body != Body::None),
         ("429", "RateLimited", true),
@@ -322,6 +338,9 @@ fn success(
             schemas.example(&method.output, Role::Output),
         ),
     };
+    if method.streaming {
+        return stream(output, &data, &example);
+    }
     let mut media = if service.options.envelope {
         let name = format!("{}Envelope", output.path.join(""));
         let meta = meta(schemas, &service.options.version);
@@ -358,6 +377,24 @@ fn success(
     answer
 }
 
+/// The answer of an RPC whose answer is a stream.
+fn stream(output: &Message, data: &Value, example: &Value) -> Value {
+    let about = output.docs.lines().next().unwrap_or_default();
+    let description = format!(
+        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
+         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
+         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
+    );
+    let mut media = json!({"schema": data});
+    if example.is_object() {
+        media["example"] = example.clone();
+    }
+    json!({
+        "description": description.trim_start(),
+        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
+    })
+}
+
 fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
     let version = version.to_owned();
     schemas.add("Meta", |_| {
@@ -370,212 +407,6 @@ fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
                 "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
                 "version": {"type": "string", "description": "Version of the API.", "examples": [version]},
             },
-        })
-    })
-}
-
-/// The errors that operations refer to.
-pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
-    let api = schemas.api;
-    let used = |name: &str| match name {
-        "NotFound" => api.services.iter().any(|s| {
-            s.methods
-                .iter()
-                .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
-        }),
-        "Conflict" => api.services.iter().any(|s| {
-            s.methods.iter().any(|m| {
-                m.options
-                    .reasons
-                    .iter()
-                    .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
-            })
-        }),
-        "BodyTooLarge" | "UnsupportedMediaType" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .flat_map(|m| &m.bindings)
-            .any(|b| b.body != Body::None),
-        "Unauthorized" | "Forbidden" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| !m.options.public),
-        _ => true,
-    };
-    let error = error(schemas);
-    let retry =
-        json!({"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}});
-    let mut responses = Map::new();
-    for (name, code, reason, description, message) in [
-        (
-            "InvalidParameters",
-            3,
-            0,
-            "Invalid request parameters; `details` names the fields.",
-            "Invalid request parameters",
-        ),
-        (
-            "Unauthorized",
-            16,
-            0,
-            "Invalid or expired token.",
-            "Invalid or expired token",
-        ),
-        (
-            "Forbidden",
-            7,
-            0,
-            "Insufficient permissions.",
-            "Insufficient permissions",
-        ),
-        (
-            "NotFound",
-            5,
-            0,
-            "Resource not found.",
-            "Resource not found",
-        ),
-        (
-            "Conflict",
-            6,
-            0,
-            "Resource already exists.",
-            "Resource already exists",
-        ),
-        (
-            "BodyTooLarge",
-            3,
-            0,
-            "The body is too large.",
-            "The body must not be larger than 1048576 bytes",
-        ),
-        (
-            "UnsupportedMediaType",
-            3,
-            0,
-            "The body is not JSON.",
-            "Content-Type must be application/json",
-        ),
-        (
-            "RateLimited",
-            8,
-            1,
-            "Too many requests.",
-            "Too many requests",
-        ),
-        (
-            "InternalError",
-            13,
-            0,
-            "Internal server error.",
-            "An unexpected error occurred",
-        ),
-        (
-            "ServiceUnavailable",
-            14,
-            1,
-            "Service temporarily unavailable.",
-            "Service temporarily unavailable",
-        ),
-        (
-            "Timeout",
-            4,
-            0,
-            "The request took too long.",
-            "The request took too long",
-        ),
-    ] {
-        if api.services.is_empty() || !used(name) {
-            continue;
-        }
-        let mut example = json!({"success": false, "error": {"code": reason_name(schemas, code), "message": message},
-            "meta": {"requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c", "timestamp": "2024-01-15T10:30:00Z"}});
-        if name == "InvalidParameters" {
-            example["error"]["details"] = json!({"limit": "Must be between 1 and 100"});
-        }
-        let mut media = json!({"schema": error});
-        if api.services.iter().any(|service| service.options.envelope) {
-            media["example"] = example;
-        }
-        let mut response =
-            json!({"description": description, "content": {"application/json": media}});
-        if reason == 1 {
-            response["headers"] = retry.clone();
-        }
-        responses.insert(name.to_owned(), response);
-    }
-    Value::Object(responses)
-}
-
-fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
-    let named = schemas
-        .api
-        .enums
-        .values()
-        .find(|found| found.names_errors());
-    let value = named.and_then(|found| {
-        found
-            .values
-            .iter()
-            .find(|value| value.options.grpc_codes.contains(&code))
-    });
-    value.map_or_else(|| code.to_string(), |value| value.json_name.clone())
-}
-
-fn error(schemas: &mut Schemas<'_>) -> Value {
-    let api = schemas.api;
-    let mut code = json!({"type": "string", "description": "Why the request failed."});
-    if let Some(found) = api.enums.values().find(|found| found.names_errors()) {
-        code["enum"] = found
-            .callable()
-            .map(|value| json!(value.json_name))
-            .collect();
-        let lines = found
-            .callable()
-            .map(|value| format!("- `{}`: {}", value.json_name, value.docs.replace('\n', " ")));
-        code["description"] = json!(format!(
-            "Why the request failed.\n\n{}",
-            lines.collect::<Vec<_>>().join("\n")
-        ));
-    }
-    let details = json!({
-        "type": "object",
-        "description": "What is wrong, by field.",
-        "additionalProperties": {"type": "string"},
-        "examples": [{"limit": "Must be between 1 and 100"}],
-    });
-    let message = json!({"type": "string", "description": "For people.", "examples": ["Invalid query parameters"]});
-    if !api.services.iter().any(|service| service.options.envelope) {
-        return schemas.add("Error", |_| {
-            json!({
-                "type": "object",
-                "required": ["code", "reason", "message"],
-                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details},
-            })
-        });
-    }
-    let error = json!({
-        "type": "object",
-        "required": ["code", "message"],
-        "properties": {"code": code, "message": message, "details": details},
-    });
-    let meta = json!({
-        "type": "object",
-        "required": ["timestamp"],
-        "properties": {
-            "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
-            "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
-            "traceId": {"type": "string", "description": "W3C trace the request belongs to.", "examples": ["4bf92f3577b34da6a3ce929d0e0e4736"]},
-        },
-    });
-    schemas.add("ErrorEnvelope", |_| {
-        json!({
-            "type": "object",
-            "description": "An error in its envelope.",
-            "required": ["success", "error", "meta"],
-            "properties": {"success": {"const": false}, "error": error, "meta": meta},
         })
     })
 }

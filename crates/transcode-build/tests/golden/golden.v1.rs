@@ -494,6 +494,228 @@ impl ::transcode::validate::Validate for UpdateShelfRequest {
         }
     }
 }
+impl ::transcode::json::Message for WatchShelvesRequest {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 1usize] = [
+            ::transcode::json::Field::new(0u16, "after", "after", true),
+        ];
+        match name {
+            "after" => Some(&FIELDS[0usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Str,
+                    _,
+                >(&mut self.after, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for WatchShelvesRequest {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "after" => {
+                context
+                    .at(
+                        "after",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Str,
+                        >(rest, text, context, |value| self.after = Some(value)),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for WatchShelvesRequest {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(value) = &self.after {
+            map.serialize_entry(
+                "after",
+                &::transcode::json::As::<::transcode::json::kind::Str>(value),
+            )?;
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesRequest {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for WatchShelvesRequest {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "after",
+                |violations| {
+                    if let Some(value) = &self.after {
+                        if !::transcode::validate::length_between(value, 0, 100) {
+                            violations.add("Must be at most 100 characters long");
+                        }
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "after" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "after" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
+impl ::transcode::json::Message for WatchShelvesResponse {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 2usize] = [
+            ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
+            ::transcode::json::Field::new(1u16, "token", "token", true),
+        ];
+        match name {
+            "shelf" => Some(&FIELDS[0usize]),
+            "token" => Some(&FIELDS[1usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<Shelf>,
+                    _,
+                >(&mut self.shelf, deserializer, context)
+            }
+            1u16 => {
+                ::transcode::json::singular::<
+                    ::transcode::json::kind::Str,
+                    _,
+                >(&mut self.token, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for WatchShelvesResponse {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "shelf" => {
+                context
+                    .at(
+                        "shelf",
+                        |context| ::transcode::json::bind_message(
+                            self.shelf.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            "token" => {
+                context
+                    .at(
+                        "token",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Str,
+                        >(rest, text, context, |value| self.token = value),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for WatchShelvesResponse {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(value) = &self.shelf {
+            map.serialize_entry(
+                "shelf",
+                &::transcode::json::As::<::transcode::json::kind::Message<Shelf>>(value),
+            )?;
+        }
+        map.serialize_entry(
+            "token",
+            &::transcode::json::As::<::transcode::json::kind::Str>(&self.token),
+        )?;
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesResponse {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for WatchShelvesResponse {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "shelf",
+                |violations| {
+                    if let Some(value) = &self.shelf {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "shelf" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "shelf" => <Shelf as ::transcode::validate::Validate>::path(rest),
+            "token" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "token" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
 ///What the contract says about the RPCs of Shelves.
 pub mod shelves {
     ///`golden.v1.Shelves/UpdateShelf`.
@@ -501,6 +723,7 @@ pub mod shelves {
         service: "golden.v1.Shelves",
         name: "UpdateShelf",
         path: "/golden.v1.Shelves/UpdateShelf",
+        server_streaming: false,
         scopes: &["shelves:write"],
         public: false,
         rate_class: ::transcode::RateClass::Default,
@@ -512,8 +735,25 @@ pub mod shelves {
         envelope: Some("2.0"),
         reasons: &::transcode::ReasonTable::CANONICAL,
     };
+    ///`golden.v1.Shelves/WatchShelves`.
+    pub static WATCH_SHELVES: ::transcode::MethodSpec = ::transcode::MethodSpec {
+        service: "golden.v1.Shelves",
+        name: "WatchShelves",
+        path: "/golden.v1.Shelves/WatchShelves",
+        server_streaming: true,
+        scopes: &["shelves:read"],
+        public: false,
+        rate_class: ::transcode::RateClass::Default,
+        audit: false,
+        idempotency: ::transcode::Idempotency::Unknown,
+        idempotency_key: false,
+        success_status: 200u16,
+        cache_control: "no-store",
+        envelope: Some("2.0"),
+        reasons: &::transcode::ReasonTable::CANONICAL,
+    };
     /// All of them.
-    pub static METHODS: &[&::transcode::MethodSpec] = &[&UPDATE_SHELF];
+    pub static METHODS: &[&::transcode::MethodSpec] = &[&UPDATE_SHELF, &WATCH_SHELVES];
 }
 ///Shelves behind a policy, for gRPC and REST alike.
 pub struct ShelvesStack<S, P> {
@@ -549,6 +789,22 @@ for ShelvesStack<S, P> {
             )
             .await
     }
+    type WatchShelvesStream = ::transcode::policy::BoxStream<WatchShelvesResponse>;
+    async fn watch_shelves(
+        &self,
+        request: ::transcode::tonic::Request<WatchShelvesRequest>,
+    ) -> ::std::result::Result<
+        ::transcode::tonic::Response<Self::WatchShelvesStream>,
+        ::transcode::tonic::Status,
+    > {
+        ::transcode::policy::server_streaming(
+                &*self.policy,
+                &shelves::WATCH_SHELVES,
+                request,
+                |request| { self.service.watch_shelves(request) },
+            )
+            .await
+    }
 }
 impl<
     S: shelves_server::Shelves,
@@ -556,7 +812,7 @@ impl<
 > ::transcode::rest::Service for ShelvesStack<S, P> {
     fn bindings(&self) -> &'static [::transcode::Binding] {
         use shelves::*;
-        static BINDINGS: [::transcode::Binding; 1usize] = [
+        static BINDINGS: [::transcode::Binding; 2usize] = [
             ::transcode::Binding {
                 method: "PATCH",
                 template: "/v2/{shelf.name=shelves/*}",
@@ -579,6 +835,18 @@ impl<
                 },
                 spec: &UPDATE_SHELF,
             },
+            ::transcode::Binding {
+                method: "GET",
+                template: "/v2/shelves:watch",
+                segments: &[
+                    ::transcode::Segment::Literal("v2"),
+                    ::transcode::Segment::Literal("shelves"),
+                ],
+                verb: Some("watch"),
+                variables: &[],
+                body: ::transcode::Body::None,
+                spec: &WATCH_SHELVES,
+            },
         ];
         &BINDINGS
     }
@@ -594,21 +862,24 @@ impl<
             match binding {
                 0usize => {
                     const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
-                        decode: |json, context| {
-                            let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
-                            let body = ::transcode::json::field_from_slice::<
-                                ::transcode::json::kind::Message<Shelf>,
-                            >(json, ("shelf", "shelf"), context)?;
-                            request.shelf = body;
-                            Ok(request)
+                        input: ::transcode::rest::Input {
+                            decode: |json, context| {
+                                let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
+                                let body = ::transcode::json::field_from_slice::<
+                                    ::transcode::json::kind::Message<Shelf>,
+                                >(json, ("shelf", "shelf"), context)?;
+                                request.shelf = body;
+                                Ok(request)
+                            },
+                            mask: Some(|request, paths| {
+                                request
+                                    .update_mask
+                                    .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
+                                        paths,
+                                    });
+                            }),
+                            last_event_id: None,
                         },
-                        mask: Some(|request, paths| {
-                            request
-                                .update_mask
-                                .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
-                                    paths,
-                                });
-                        }),
                         encode: |answer, json| ::transcode::serde_json::to_writer(
                             json,
                             answer,
@@ -625,6 +896,29 @@ impl<
                             &*self.policy,
                             &UNARY,
                             |request| self.service.update_shelf(request),
+                        )
+                        .await
+                }
+                1usize => {
+                    const STREAMING: ::transcode::rest::Streaming<
+                        WatchShelvesRequest,
+                        WatchShelvesResponse,
+                    > = ::transcode::rest::Streaming {
+                        input: ::transcode::rest::Input {
+                            decode: |_, _| Ok(::core::default::Default::default()),
+                            mask: None,
+                            last_event_id: Some(|request, id| request.after = Some(id)),
+                        },
+                        encode: |answer, json| ::transcode::serde_json::to_writer(
+                            json,
+                            answer,
+                        ),
+                        id: Some(|message| &message.token),
+                    };
+                    call.server_streaming(
+                            &*self.policy,
+                            &STREAMING,
+                            |request| self.service.watch_shelves(request),
                         )
                         .await
                 }

@@ -3,3 +3,4 @@
 mod grpc;
 mod properties;
 mod rest;
+mod stream;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::HeaderMap;
 use percent_encoding::percent_decode;
 
 use crate::json::{Binder, Context, Source, too_deep};
@@ -60,6 +61,26 @@ pub(super) fn query<M: Binder>(
                 None => context.violations.add_at(&*name, "Must be UTF-8"),
             },
         }
+    }
+}
+
+/// Binds the Last-Event-ID header. It wins over what the query says: a reader that comes back repeats its URL, and only
+/// the header tells how far it has got since.
+pub(super) fn last_event_id<M>(
+    message: &mut M,
+    headers: &HeaderMap,
+    put: fn(&mut M, String),
+    context: &mut Context,
+) {
+    let Some(value) = headers
+        .get("last-event-id")
+        .filter(|value| !value.is_empty())
+    else {
+        return;
+    };
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => put(message, text.to_owned()),
+        Err(_) => context.violations.add_at("Last-Event-ID", "Must be UTF-8"),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::future::Future;
 
+use futures_core::Stream;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
-use super::{Body, Problem, Transcoder, bind, body, render};
+use super::accept::Format;
+use super::stream::{self, Framing};
+use super::{Body, Problem, RequestContext, Transcoder, bind, body, render};
 use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::Policy;
@@ -23,16 +26,34 @@ pub struct Call {
     pub(super) transcoder: Transcoder,
 }
 
-/// What is particular to a binding of a unary RPC; generated.
-pub struct Unary<Req, Res> {
+/// How a request becomes a message; generated.
+pub struct Input<Req> {
     /// Reads the body into a request. Fails only on text that is not JSON.
     pub decode: fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>,
     /// Says which fields of the body's message were given, in proto paths, unless the request says it itself.
     pub mask: Option<fn(&mut Req, Vec<String>)>,
+    /// Puts the Last-Event-ID header into the request.
+    pub last_event_id: Option<fn(&mut Req, String)>,
+}
+
+/// What is particular to a binding of a unary RPC; generated.
+pub struct Unary<Req, Res> {
+    /// How a request becomes a message.
+    pub input: Input<Req>,
     /// Writes the JSON of an answer.
     pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
     /// The Location header of an answer.
     pub location: Option<fn(&Res) -> Option<String>>,
+}
+
+/// What is particular to a binding of an RPC that answers with a stream; generated.
+pub struct Streaming<Req, Res> {
+    /// How a request becomes a message.
+    pub input: Input<Req>,
+    /// Writes the JSON of a message of the answer.
+    pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// The id of a message, with which a reader asks for what comes after it.
+    pub id: Option<fn(&Res) -> &str>,
 }
 
 /// Why a call has no answer.
@@ -43,10 +64,34 @@ enum Failure {
     Status(Status),
 }
 
+/// What an answer is made with, whatever it says.
+struct Reply {
+    binding: &'static Binding,
+    transcoder: Transcoder,
+    context: Option<RequestContext>,
+}
+
+impl Reply {
+    fn failure(&self, failure: Failure) -> Response<Body> {
+        let (settings, context) = (self.transcoder.settings(), self.context.as_ref());
+        let spec = self.binding.spec;
+        match failure {
+            Failure::Problem(problem) => render::problem_of(
+                settings,
+                context,
+                spec.reasons,
+                spec.envelope.is_some(),
+                problem,
+            ),
+            Failure::Status(status) => render::failure(settings, context, self.binding, &status),
+        }
+    }
+}
+
 impl Call {
     /// Makes a unary call.
     pub async fn unary<P, Req, Res, F>(
-        mut self,
+        self,
         policy: &P,
         unary: &Unary<Req, Res>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
@@ -57,56 +102,114 @@ impl Call {
         Res: Send,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
-        let (binding, transcoder) = (self.binding, self.transcoder.clone());
-        let context = self.parts.extensions.get().cloned();
-        let metadata = forwarded(&self.parts.headers, transcoder.settings().forwarded_headers);
-        let admitted = policy
-            .admit(binding.spec, &metadata, &mut self.parts.extensions)
-            .await;
-        let result = match admitted {
-            Err(status) => Err(Failure::Status(status)),
-            Ok(admission) => {
-                // A status is what a policy sees of a call; what HTTP says more precisely goes around it.
-                let mut problem = None;
-                let call = async {
-                    let message = self.bind(unary).await.map_err(|failure| match failure {
-                        Failure::Status(status) => status,
-                        Failure::Problem(found) => {
-                            let status = Status::new(found.code, found.message.clone());
-                            problem = Some(found);
-                            status
-                        }
-                    })?;
-                    handler(Request::from_parts(
-                        metadata,
-                        self.parts.extensions,
-                        message,
-                    ))
-                    .await
-                };
-                let result = policy.run(binding.spec, admission, call).await;
-                result.map_err(|status| problem.map_or(Failure::Status(status), Failure::Problem))
-            }
-        };
-        let settings = transcoder.settings();
-        match result {
-            Ok(answer) => render::answer(
-                settings,
-                context.as_ref(),
-                binding.spec,
+        let reply = self.reply();
+        match self.run(policy, &unary.input, None, handler).await {
+            Ok((answer, _)) => render::answer(
+                reply.transcoder.settings(),
+                reply.context.as_ref(),
+                reply.binding.spec,
                 unary,
                 answer.get_ref(),
             ),
-            Err(Failure::Problem(problem)) => render::problem_of(
-                settings,
-                context.as_ref(),
-                binding.spec.reasons,
-                binding.spec.envelope.is_some(),
-                problem,
-            ),
-            Err(Failure::Status(status)) => {
-                render::failure(settings, context.as_ref(), binding, &status)
+            Err(failure) => reply.failure(failure),
+        }
+    }
+
+    /// Makes a call whose answer is a stream.
+    pub async fn server_streaming<P, Req, Res, S, F>(
+        self,
+        policy: &P,
+        streaming: &Streaming<Req, Res>,
+        handler: impl FnOnce(Request<Req>) -> F + Send,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Req: Binder + Validate + Default + Send,
+        Res: Send + 'static,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+    {
+        let reply = self.reply();
+        let format = Format::accepted(&self.parts.headers);
+        let refused = format
+            .is_none()
+            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
+        let spec = reply.binding.spec;
+        let framing = Framing {
+            format: format.unwrap_or(Format::EventStream),
+            encode: streaming.encode,
+            id: streaming.id,
+            reasons: spec.reasons,
+        };
+        let heartbeat = reply.transcoder.settings().heartbeat;
+        let opened = match self.run(policy, &streaming.input, refused, handler).await {
+            Ok((answer, admission)) => {
+                let messages = policy.stream(spec, admission, Box::pin(answer.into_inner()));
+                let answer = stream::answer(framing, heartbeat, messages).await;
+                answer.map_err(Failure::Status)
             }
+            Err(failure) => Err(failure),
+        };
+        opened.unwrap_or_else(|failure| reply.failure(failure))
+    }
+
+    fn reply(&self) -> Reply {
+        Reply {
+            binding: self.binding,
+            transcoder: self.transcoder.clone(),
+            context: self.parts.extensions.get().cloned(),
+        }
+    }
+
+    /// Lets the call in, makes its message and calls the handler, unless HTTP has something to refuse.
+    async fn run<P, Req, T, F>(
+        mut self,
+        policy: &P,
+        input: &Input<Req>,
+        refused: Option<Problem>,
+        handler: impl FnOnce(Request<Req>) -> F + Send,
+    ) -> Result<(T, P::Admission), Failure>
+    where
+        P: Policy,
+        Req: Binder + Validate + Default + Send,
+        T: Send,
+        F: Future<Output = Result<T, Status>> + Send,
+    {
+        let spec = self.binding.spec;
+        let metadata = forwarded(
+            &self.parts.headers,
+            self.transcoder.settings().forwarded_headers,
+        );
+        let admission = policy
+            .admit(spec, &metadata, &mut self.parts.extensions)
+            .await
+            .map_err(Failure::Status)?;
+        // A status is what a policy sees of a call; what HTTP says more precisely goes around it.
+        let mut problem = None;
+        let call = async {
+            let bound = match refused {
+                Some(refused) => Err(Failure::Problem(refused)),
+                None => self.bind(input).await,
+            };
+            let message = bound.map_err(|failure| match failure {
+                Failure::Status(status) => status,
+                Failure::Problem(found) => {
+                    let status = Status::new(found.code, found.message.clone());
+                    problem = Some(found);
+                    status
+                }
+            })?;
+            handler(Request::from_parts(
+                metadata,
+                self.parts.extensions,
+                message,
+            ))
+            .await
+        };
+        let result = policy.run(spec, admission.clone(), call).await;
+        match result {
+            Ok(answer) => Ok((answer, admission)),
+            Err(status) => Err(problem.map_or(Failure::Status(status), Failure::Problem)),
         }
     }
 
@@ -118,9 +221,9 @@ impl Call {
 
     /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
     /// reported together.
-    async fn bind<Req: Binder + Validate + Default, Res>(
+    async fn bind<Req: Binder + Validate + Default>(
         &mut self,
-        unary: &Unary<Req, Res>,
+        input: &Input<Req>,
     ) -> Result<Req, Failure> {
         let Self {
             parts,
@@ -138,7 +241,7 @@ impl Call {
                 .await
                 .map_err(Failure::Problem)?;
             let mut context = json::Context::with_mask();
-            let message = (unary.decode)(&bytes, &mut context).map_err(|error| {
+            let message = (input.decode)(&bytes, &mut context).map_err(|error| {
                 let problem = Problem::new(
                     StatusCode::BAD_REQUEST,
                     Code::InvalidArgument,
@@ -163,13 +266,16 @@ impl Call {
             parts.uri.query().unwrap_or_default(),
             &mut context,
         );
-        if let (Some(mask), spec::Body::Field { proto_name, .. }) = (unary.mask, binding.body) {
+        if let (Some(mask), spec::Body::Field { proto_name, .. }) = (input.mask, binding.body) {
             let inside = |path: &String| {
                 path.strip_prefix(proto_name)?
                     .strip_prefix('.')
                     .map(str::to_owned)
             };
             mask(&mut message, named.iter().filter_map(inside).collect());
+        }
+        if let Some(resume) = input.last_event_id {
+            bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
         }
         let (mut violations, _) = context.finish();
         // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.

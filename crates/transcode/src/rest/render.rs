@@ -16,6 +16,9 @@ use crate::json::kind::camel_case;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
 use crate::status::{INVALID, http_status};
 
+/// What a caller is told of a fault of the service.
+pub(super) const UNEXPECTED: &str = "An unexpected error occurred";
+
 /// An error in HTTP's own terms.
 #[derive(Debug)]
 pub struct Problem {
@@ -69,6 +72,19 @@ impl Problem {
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         insert(&mut self.headers, name, value);
         self
+    }
+
+    /// The error of a caller that takes none of the forms an answer has.
+    pub(super) fn not_acceptable(forms: &str) -> Self {
+        let message = format!("The answer is {forms}: Accept must allow it");
+        Self::new(StatusCode::NOT_ACCEPTABLE, Code::InvalidArgument, message)
+    }
+
+    /// The name of the error.
+    fn name(&self, reasons: &ReasonTable) -> &str {
+        self.reason
+            .as_deref()
+            .unwrap_or_else(|| reasons.name(self.code))
     }
 
     /// What a handler's status is in HTTP.
@@ -143,7 +159,7 @@ pub(super) fn answer<Req, Res>(
             let problem = Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Code::Internal,
-                "An unexpected error occurred",
+                UNEXPECTED,
             );
             return problem_of(
                 settings,
@@ -220,15 +236,11 @@ pub(super) fn problem_of(
     envelope: bool,
     problem: Problem,
 ) -> Response<Body> {
-    let code = problem
-        .reason
-        .as_deref()
-        .unwrap_or_else(|| reasons.name(problem.code));
     let json = if envelope {
         serde_json::to_vec(&Envelope {
             success: false,
             error: Error {
-                code,
+                code: problem.name(reasons),
                 message: &problem.message,
                 details: Details(&problem.details),
             },
@@ -240,12 +252,7 @@ pub(super) fn problem_of(
             },
         })
     } else {
-        serde_json::to_vec(&RpcStatus {
-            code: problem.code as i32,
-            reason: code,
-            message: &problem.message,
-            details: Details(&problem.details),
-        })
+        serde_json::to_vec(&RpcStatus::of(&problem, reasons))
     };
     let mut response = json_response(json.unwrap_or_default());
     *response.status_mut() = problem.status;
@@ -254,6 +261,12 @@ pub(super) fn problem_of(
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().extend(problem.headers);
     response
+}
+
+/// The error that ends a stream, as JSON: without an envelope, as the messages before it.
+pub(super) fn rpc_status(reasons: &ReasonTable, status: &Status) -> Vec<u8> {
+    let problem = Problem::from_status(status);
+    serde_json::to_vec(&RpcStatus::of(&problem, reasons)).unwrap_or_default()
 }
 
 fn json_response(json: Vec<u8>) -> Response<Body> {
@@ -288,6 +301,17 @@ struct RpcStatus<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Details::is_empty")]
     details: Details<'a>,
+}
+
+impl<'a> RpcStatus<'a> {
+    fn of(problem: &'a Problem, reasons: &ReasonTable) -> Self {
+        Self {
+            code: problem.code as i32,
+            reason: problem.name(reasons),
+            message: &problem.message,
+            details: Details(&problem.details),
+        }
+    }
 }
 
 /// `{field: text}`.

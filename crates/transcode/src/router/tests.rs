@@ -7,6 +7,7 @@ static SPEC: MethodSpec = MethodSpec {
     service: "test.v1.Test",
     name: "Test",
     path: "/test.v1.Test/Test",
+    server_streaming: false,
     scopes: &[],
     public: true,
     rate_class: RateClass::Default,
