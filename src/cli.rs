@@ -3,6 +3,7 @@
 //! Long options may be written with one dash or two (`-conf DIR`, `-conf=DIR`, `--conf DIR`): the deployments
 //! this service takes over from start their binaries with `-conf`.
 
+mod events;
 pub mod healthcheck;
 
 use std::collections::HashSet;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+pub use events::{EventsCommand, EventsFormat, Replay};
 
 /// A complete command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,12 @@ pub enum Command {
         /// The notation
         #[arg(long, value_enum, default_value_t)]
         format: OpenapiFormat,
+    },
+    /// Look at events that the broker refused, and publish parked ones again
+    Events {
+        /// What to do
+        #[command(subcommand)]
+        command: EventsCommand,
     },
     /// Fill a running service with products and show how fast it takes them
     Demo {
@@ -323,6 +332,53 @@ mod tests {
             parse(&["openapi", "--format", "xml"]),
             Err(ErrorKind::InvalidValue)
         );
+    }
+
+    #[test]
+    fn events_are_listed_or_replayed() {
+        let list = |all, parked, limit, format| Command::Events {
+            command: EventsCommand::List {
+                parked,
+                all,
+                limit,
+                format,
+            },
+        };
+        let defaults = list(false, false, 100, EventsFormat::Text);
+        assert_eq!(command(&["events", "list"]), defaults);
+        assert_eq!(
+            command(&["events", "list", "-all", "-limit=7", "-format", "json"]),
+            list(true, false, 7, EventsFormat::Json)
+        );
+        let conflict = parse(&["events", "list", "--all", "--parked"]);
+        assert_eq!(conflict, Err(ErrorKind::ArgumentConflict));
+        let none = parse(&["events", "list", "--limit", "0"]);
+        assert_eq!(none, Err(ErrorKind::ValueValidation));
+
+        let replay = |all, ids| Command::Events {
+            command: EventsCommand::Replay(Replay { all, ids }),
+        };
+        let id = "evt_00000000000000000000000010";
+        let ids = vec![uuid::Uuid::from_u128(32)];
+        assert_eq!(
+            command(&["events", "replay", "--all"]),
+            replay(true, vec![])
+        );
+        assert_eq!(command(&["events", "replay", id]), replay(false, ids));
+        for (args, error) in [
+            (
+                &["events"][..],
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+            ),
+            (&["events", "replay"], ErrorKind::MissingRequiredArgument),
+            (
+                &["events", "replay", "--all", id],
+                ErrorKind::ArgumentConflict,
+            ),
+            (&["events", "replay", "evt_1"], ErrorKind::ValueValidation),
+        ] {
+            assert_eq!(parse(args), Err(error), "{args:?}");
+        }
     }
 
     #[test]

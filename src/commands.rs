@@ -1,6 +1,7 @@
 //! What the binary does, by subcommand.
 
 mod demo;
+mod events;
 mod serve;
 mod token;
 
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
             );
             ExitCode::SUCCESS
         }
+        Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Demo {
             count,
             url,

@@ -159,26 +159,30 @@ impl PgOutbox {
         })
     }
 
-    /// The events that were refused, those that were given up and those that are tried again, the oldest first.
-    pub async fn refused(&self, limit: i64) -> Result<Vec<Refused>> {
-        let rows = select_refused!("ORDER BY xid, seq LIMIT $1", limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(from_sqlx)?;
+    /// The events that were refused, the oldest first: those that were given up, or those that are tried again too.
+    pub async fn refused(&self, parked_only: bool, limit: i64) -> Result<Vec<Refused>> {
+        let rows = select_refused!(
+            "WHERE parked_at IS NOT NULL OR NOT $1 ORDER BY xid, seq LIMIT $2",
+            parked_only,
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(from_sqlx)?;
         Ok(rows.into_iter().map(Refused::from).collect())
     }
 
-    /// Has parked events published again, all of them or those of some ids; gives their number.
-    pub async fn replay(&self, ids: Option<&[Uuid]>) -> Result<u64> {
-        let result = sqlx::query!(
+    /// Has parked events published again, all of them or those of some ids; gives the ids of those that were parked.
+    pub async fn replay(&self, ids: Option<&[Uuid]>) -> Result<Vec<Uuid>> {
+        sqlx::query_scalar!(
             "UPDATE outbox_refused SET parked_at = NULL, attempts = 0, next_attempt_at = now()
-              WHERE parked_at IS NOT NULL AND ($1::uuid[] IS NULL OR id = ANY($1))",
+              WHERE parked_at IS NOT NULL AND ($1::uuid[] IS NULL OR id = ANY($1))
+             RETURNING id",
             ids
         )
-        .execute(&self.pool)
+        .fetch_all(&self.pool)
         .await
-        .map_err(from_sqlx)?;
-        Ok(result.rows_affected())
+        .map_err(from_sqlx)
     }
 
     /// Removes events that were published and are older than `age`, at most `limit` of them; gives their number.

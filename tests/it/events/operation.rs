@@ -1,5 +1,6 @@
 //! Events as operators have them: the binary, with a broker that comes and goes.
 
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
@@ -104,6 +105,151 @@ async fn a_sidecar_that_is_not_there_holds_up_nothing() {
         check["publisher"] == "dapr" && check["state"] == "failing"
     })
     .await;
-    let log = service.log.lock().expect("the log").clone();
-    assert!(log.contains("events are not published") && !log.contains("hunter2"));
+    let log = || service.log.lock().expect("the log").clone();
+    eventually("it is in the log", async || {
+        log().contains("events are not published")
+    })
+    .await;
+    assert!(!log().contains("hunter2"));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// The output of a command that succeeded, or what it said when it failed.
+fn said(output: &Output) -> Result<String, String> {
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text(&output.stdout), "no event is published again\n");
+        Err(text(&output.stderr))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_events_are_shown_and_published_again() {
+    if !installed() {
+        return;
+    }
+    let broker = Server::start(&[]);
+    let topic = "catalog.product.created";
+    broker.ask::<()>(&["SET", topic, "no stream"]).await;
+    let addr = broker.addr();
+    let service = Service::start_with(&[
+        ("AUTO_MIGRATE", "true"),
+        ("REDIS_ADDR", &addr),
+        ("EVENTS_MAX_ATTEMPTS", "2"),
+    ])
+    .await;
+    service.ready().await;
+    let token = service.token("catalog:read catalog:write");
+    let none = service.run(&["events", "list"]);
+    assert_eq!(said(&none).as_deref(), Ok(""));
+    assert_eq!(text(&none.stderr), "no event is parked\n");
+    assert_eq!(
+        said(&service.run(&["events", "list", "--format=json"])).as_deref(),
+        Ok("[]\n")
+    );
+
+    create(&service, &token, "BAD", 3).await;
+    eventually("they are parked", async || {
+        let check = events_check(&service).await;
+        check["parked"] == 3 && check["status"] == "degraded"
+    })
+    .await;
+
+    let shown = said(&service.run(&["events", "list", "-parked"])).expect("a list");
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines.len(), 4, "{shown}");
+    for (line, words) in lines.iter().zip([
+        ["EVENT ", " PRODUCT ", " ERROR"],
+        ["evt_", " parked ", "WRONGTYPE"],
+    ]) {
+        assert!(words.iter().all(|word| line.contains(word)), "{shown}");
+    }
+    let shown = said(&service.run(&["events", "list", "--all", "--format", "json"]));
+    let shown: Value = serde_json::from_str(&shown.expect("a list")).expect("JSON");
+    let event = &shown[0];
+    assert_eq!(
+        [
+            &event["type"],
+            &event["topic"],
+            &event["state"],
+            &event["attempts"]
+        ],
+        [
+            &json!("ProductCreated"),
+            &json!(topic),
+            &json!("parked"),
+            &json!(2)
+        ]
+    );
+    assert_eq!(event["payload"]["eventId"], event["id"]);
+    assert_eq!(event["payload"]["data"]["productId"], event["productId"]);
+    let short = service.run(&["events", "list", "--limit", "2"]);
+    assert_eq!(said(&short).expect("a list").lines().count(), 3);
+    assert!(text(&short.stderr).contains("--limit 2 was reached"));
+
+    broker.ask::<()>(&["DEL", topic]).await;
+    let id = |number: usize| shown[number]["id"].as_str().expect("an id");
+    let replayed = said(&service.run(&["events", "replay", id(1)]));
+    assert_eq!(replayed.as_deref(), Ok("1 event is published again\n"));
+    let published = async |count: usize| {
+        eventually("they are published", async || {
+            broker.ask::<usize>(&["XLEN", topic]).await == count
+        })
+        .await;
+    };
+    published(1).await;
+    let unknown = "evt_00000000000000000000000010";
+    let replayed = said(&service.run(&["events", "replay", unknown]));
+    assert_eq!(
+        replayed,
+        Err(format!("catalog-service: not parked: {unknown}\n"))
+    );
+    let replayed = said(&service.run(&["events", "replay", "--all"]));
+    assert_eq!(replayed.as_deref(), Ok("2 events are published again\n"));
+    published(3).await;
+    let entries: Vec<(String, Vec<String>)> = broker.ask(&["XRANGE", topic, "-", "+"]).await;
+    assert!(
+        entries[0].1[1].contains(id(1)),
+        "with the same id: {entries:?}"
+    );
+    eventually("it is well again", async || {
+        events_check(&service).await["status"] == "healthy"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_asked_of_a_database_that_has_them() {
+    let list = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+        let output = command
+            .args(["events", "list"])
+            .env_clear()
+            .envs(variables.iter().copied())
+            .output()
+            .expect("a command");
+        assert_eq!(text(&output.stdout), "");
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, error) = list(&[]);
+    assert_eq!(code, Some(78));
+    assert!(error.contains("DATABASE_URL"), "{error}");
+
+    let away = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
+    let (code, error) = list(&[("DATABASE_URL", away), ("DATABASE_TIMEOUT", "100ms")]);
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("does not answer") && !error.contains("hunter2"),
+        "{error}"
+    );
+
+    let empty = crate::support::postgres::database().await;
+    let (code, error) = list(&[("DATABASE_URL", &empty.url)]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("004_create_outbox_tables"), "{error}");
 }

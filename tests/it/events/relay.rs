@@ -172,7 +172,7 @@ async fn a_broker_that_is_away_delays_events_and_nothing_else() {
         .await
         .unwrap();
     assert!(
-        events.outbox.refused(10).await.unwrap().is_empty(),
+        events.outbox.refused(false, 10).await.unwrap().is_empty(),
         "no event is to blame"
     );
     broker.set(|state| state.away = false);
@@ -203,12 +203,11 @@ async fn a_refused_event_holds_up_its_product_only_and_is_parked() {
         all.map(|(_, version)| version).collect()
     };
     assert_eq!((of(well), of(sick)), (vec![1, 2, 3], vec![1, 3]));
-    assert!(taken[4].payload.get().contains("cured"));
     // The turn that published it may be about to end.
-    while events.outbox.refused(10).await.unwrap().len() > 1 {
+    while events.outbox.refused(false, 10).await.unwrap().len() > 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let refused = events.outbox.refused(10).await.unwrap();
+    let refused = events.outbox.refused(false, 10).await.unwrap();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].attempts, 3);
     assert_eq!(refused[0].last_error.as_deref(), Some("too spicy"));
@@ -223,17 +222,14 @@ async fn a_refused_event_holds_up_its_product_only_and_is_parked() {
             .replay(Some(&[refused[0].message.id]))
             .await
             .unwrap(),
-        1
+        [refused[0].message.id]
     );
-    assert_eq!(
-        events.outbox.replay(None).await.unwrap(),
-        0,
-        "nothing else is parked"
-    );
+    let others = events.outbox.replay(None).await.unwrap();
+    assert!(others.is_empty(), "nothing else is parked");
     events.bell.ring();
     let taken = broker.wait(6).await;
     assert!(taken[5].payload.get().contains("poison"));
-    while !events.outbox.refused(10).await.unwrap().is_empty() {
+    while !events.outbox.refused(false, 10).await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -139,6 +139,12 @@ impl Service {
             .to_owned()
     }
 
+    /// Runs another command of the binary on the same data.
+    pub(crate) fn run(&self, args: &[&str]) -> std::process::Output {
+        let mut command = command(self.data.path(), &self.database.url);
+        command.args(args).output().expect("a command")
+    }
+
     /// Id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
