@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod inventory;
 pub mod ports;
 pub mod product;
 pub mod value;
@@ -15,7 +16,8 @@ pub use catalog::{Catalog, ProductKey};
 pub use error::{Error, FieldViolation, Result};
 pub use event::{Cause, Change, Event};
 pub use id::ProductId;
-pub use ports::{Environment, ListQuery, Page, ProductStore, Recorded};
+pub use inventory::Availability;
+pub use ports::{Environment, ListQuery, Page, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 pub use value::{
     Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,

@@ -60,14 +60,17 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
     /// Makes a product; [`Error::AlreadyExists`] when its SKU is in use.
     pub async fn create(&self, cause: Cause, new: NewProduct) -> Result<Product> {
         let id = ProductId::new(self.environment.new_uuid());
-        let product = new.into_product(id, self.environment.now());
+        let mut product = new.into_product(id, self.environment.now());
         let event = self.event(
             cause,
             product.created_at,
             Change::Created(Box::new(product.clone())),
         );
         match self.store.write(&event).await? {
-            Some(_) => Ok(product),
+            Some(written) => {
+                product.revision = written.revision;
+                Ok(product)
+            }
             None => Err(Error::Internal("a new product was not written".into())),
         }
     }
@@ -112,10 +115,15 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
                 return Ok(product);
             };
             let event = self.event(cause.clone(), now.max(product.updated_at), change);
-            if self.store.write(&event).await?.is_some() {
-                return Ok(match event.change {
+            if let Some(written) = self.store.write(&event).await? {
+                let product = match event.change {
                     Change::Created(after) | Change::Updated { after, .. } => *after,
                     Change::Deleted(before) => *before,
+                };
+                return Ok(Product {
+                    revision: written.revision,
+                    availability: written.availability,
+                    ..product
                 });
             }
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::error::{Error, FieldViolation, Result};
 use super::event::Event;
 use super::id::ProductId;
+use super::inventory::Availability;
 use super::product::{Product, ProductSummary};
 use super::value::{Category, Sku, Warehouse};
 
@@ -117,6 +118,17 @@ pub struct Recorded {
     pub seq: i64,
 }
 
+/// What came of a change that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where its event is.
+    pub recorded: Recorded,
+    /// Revision of the product after the change.
+    pub revision: i32,
+    /// Its stock at that revision, which may have changed since the product was read.
+    pub availability: Option<Availability>,
+}
+
 /// Keeps products, and with each change its event. A deleted product is as good as absent for every operation.
 pub trait ProductStore: Send + Sync + 'static {
     /// A page of the products that match, the newest first.
@@ -130,7 +142,7 @@ pub trait ProductStore: Send + Sync + 'static {
 
     /// Makes a change and keeps its event, both or none of them. `None` when the product is not, or no longer, the one
     /// that the change begins with; [`Error::AlreadyExists`] when its SKU is in use.
-    fn write(&self, event: &Event) -> impl Future<Output = Result<Option<Recorded>>> + Send;
+    fn write(&self, event: &Event) -> impl Future<Output = Result<Option<Written>>> + Send;
 }
 
 /// Time and randomness.

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use super::error::{Error, Result};
 use super::id::ProductId;
+use super::inventory::Availability;
 use super::value::{Attributes, Brand, Category, Description, Money, ProductName, Sku, Warehouse};
 
 /// Where a product stands in its life.
@@ -63,8 +64,12 @@ pub struct Product {
     pub created_at: OffsetDateTime,
     /// When the product last changed, in UTC and to the microsecond.
     pub updated_at: OffsetDateTime,
-    /// Counts the changes, from 1.
+    /// Counts the changes of the product, from 1; those of its stock do not count.
     pub version: i32,
+    /// What is in stock; absent until a warehouse has told.
+    pub availability: Option<Availability>,
+    /// Counts all that readers can see change, the stock too. Not shown: of two copies the greater is newer.
+    pub revision: i32,
 }
 
 /// What a list shows of a product.
@@ -128,6 +133,8 @@ impl NewProduct {
             created_at: now,
             updated_at: now,
             version: 1,
+            availability: None,
+            revision: 1,
         }
     }
 }

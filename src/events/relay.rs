@@ -262,11 +262,16 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         let mut out = Vec::with_capacity(run.len());
         let mut events = Vec::with_capacity(run.len());
         for event in run {
-            if waiting.contains(&event.message.product_id) {
-                turn.put_aside(event, None, Duration::ZERO).await?;
+            // What is for this service only is not published.
+            let Some(message) = &event.message else {
+                continue;
+            };
+            if waiting.contains(&message.product_id) {
+                turn.put_aside(event.recorded, message, None, Duration::ZERO)
+                    .await?;
             } else {
-                out.push(outgoing(&event.message));
-                events.push(event);
+                out.push(outgoing(message));
+                events.push((event.recorded, message));
             }
         }
         if out.is_empty() {
@@ -277,14 +282,14 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
             Err(error) => return Ok(ControlFlow::Break(error)),
         };
         for rejection in rejections {
-            let Some(event) = events.get(rejection.index) else {
+            let Some(&(recorded, message)) = events.get(rejection.index) else {
                 continue;
             };
             let pause = self.pause(0, self.settings.longest_refusal_pause);
             tracing::warn!(event = %out[rejection.index].id, reason = rejection.reason, "an event was refused");
-            turn.put_aside(event, Some(&rejection.reason), pause)
+            turn.put_aside(recorded, message, Some(&rejection.reason), pause)
                 .await?;
-            waiting.insert(event.message.product_id);
+            waiting.insert(message.product_id);
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -340,11 +345,11 @@ fn runs(events: &[OutboxEvent], whole: bool) -> Vec<&[OutboxEvent]> {
     let mut runs = Vec::new();
     let (mut start, mut seen) = (0, HashSet::new());
     for (index, event) in events.iter().enumerate() {
-        if !seen.insert(event.message.product_id) {
+        if event.message.is_some() && !seen.insert(event.product_id) {
             runs.push(&events[start..index]);
             start = index;
             seen.clear();
-            seen.insert(event.message.product_id);
+            seen.insert(event.product_id);
         }
     }
     runs.push(&events[start..]);

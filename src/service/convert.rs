@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use crate::domain::catalog::ProductKey;
 use crate::domain::error::{Error, FieldViolation, Result};
 use crate::domain::id::ProductId;
+use crate::domain::inventory::Availability;
 use crate::domain::ports::{ListQuery, Page};
 use crate::domain::product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 use crate::domain::value::{
@@ -222,8 +223,6 @@ const fn status(status: pb::ProductStatus) -> ProductStatus {
 }
 
 pub(super) fn page(query: &ListQuery, page: Page) -> pb::ListProductsResponse {
-    // Counts are 32 bits in the contract; a list of more than two thousand million products says so by its maximum.
-    let clamp = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
     pb::ListProductsResponse {
         pagination: Some(pb::Pagination {
             page: query.page(),
@@ -265,7 +264,22 @@ pub(super) fn product(product: Product) -> pb::Product {
         created_at: Some(timestamp(product.created_at)),
         updated_at: Some(timestamp(product.updated_at)),
         version: product.version,
+        availability: product.availability.map(availability),
     }
+}
+
+fn availability(availability: Availability) -> pb::Availability {
+    pb::Availability {
+        quantity: clamp(availability.quantity),
+        reserved: clamp(availability.reserved),
+        available: clamp(availability.available),
+    }
+}
+
+/// A count of the contract, which has 32 bits: one beyond them is shown as the last within.
+fn clamp(count: i64) -> i32 {
+    let nearest = if count < 0 { i32::MIN } else { i32::MAX };
+    i32::try_from(count).unwrap_or(nearest)
 }
 
 pub(crate) const fn proto_status(status: ProductStatus) -> pb::ProductStatus {

@@ -212,10 +212,14 @@ pub struct Message {
 pub struct OutboxEvent {
     /// Where it stands.
     pub recorded: Recorded,
-    /// What is published.
-    pub message: Message,
+    /// The product that changed.
+    pub product_id: ProductId,
     /// Version of the product after the change.
     pub product_version: i32,
+    /// Revision of the product after the change.
+    pub product_revision: i32,
+    /// What is published; nothing of a change of the stock, which others know and lists do not show.
+    pub message: Option<Message>,
     /// Where lists showed the product before, when they did.
     pub before: Option<Listed>,
     /// Where lists show the product now, when they do.
@@ -235,17 +239,18 @@ struct Row {
     xid: i64,
     seq: i64,
     id: Uuid,
-    topic: String,
-    event_type: String,
+    topic: Option<String>,
+    event_type: Option<String>,
     product_id: Uuid,
     product_version: i32,
+    product_revision: i32,
     listed_before: bool,
     listed_after: bool,
     old_category: Option<String>,
     old_warehouse_id: Option<String>,
     category: Option<String>,
     warehouse_id: Option<String>,
-    payload: Json<Box<RawValue>>,
+    payload: Option<Json<Box<RawValue>>>,
     traceparent: Option<String>,
     created_at: OffsetDateTime,
 }
@@ -263,18 +268,25 @@ impl Row {
                 warehouse,
             }))
         };
-        Ok(OutboxEvent {
-            recorded: recorded(self.xid, self.seq)?,
-            message: Message {
+        let product_id = ProductId::new(self.product_id);
+        let message = match (self.topic, self.event_type, self.payload) {
+            (Some(topic), Some(event_type), Some(Json(payload))) => Some(Message {
                 id: self.id,
-                topic: self.topic,
-                event_type: self.event_type,
-                product_id: ProductId::new(self.product_id),
-                payload: self.payload.0,
+                topic,
+                event_type,
+                product_id,
+                payload,
                 traceparent: self.traceparent,
                 time: self.created_at,
-            },
+            }),
+            _ => None,
+        };
+        Ok(OutboxEvent {
+            recorded: recorded(self.xid, self.seq)?,
+            product_id,
             product_version: self.product_version,
+            product_revision: self.product_revision,
+            message,
             before: listed(self.listed_before, self.old_category, self.old_warehouse_id)?,
             after: listed(self.listed_after, self.category, self.warehouse_id)?,
         })
@@ -299,7 +311,7 @@ macro_rules! select_events {
         sqlx::query_as!(
             Row,
             r#"SELECT xid::text::bigint AS "xid!", seq, id, topic, event_type, product_id, product_version,
-                      listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id,
+                      product_revision, listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id,
                       payload AS "payload: Json<Box<RawValue>>", traceparent, created_at
                  FROM outbox
                 WHERE (xid, seq) > ($3::text::xid8, $4)

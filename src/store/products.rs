@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::bell::Bell;
 use super::error::{corrupt, from_sqlx};
+use super::outbox::recorded;
 use crate::domain::error::Result;
 use crate::domain::{
-    Amount, Attributes, Brand, Category, Change, Currency, Description, Error, Event, ListQuery,
-    Money, Page, Product, ProductId, ProductName, ProductStatus, ProductStore, ProductSummary,
-    Recorded, Sku, Warehouse,
+    Amount, Attributes, Availability, Brand, Category, Change, Currency, Description, Error, Event,
+    ListQuery, Money, Page, Product, ProductId, ProductName, ProductStatus, ProductStore,
+    ProductSummary, Sku, Warehouse, Written,
 };
 use crate::events::contract::{self, Encoded};
 
@@ -46,6 +47,10 @@ struct Row {
     version: i32,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
+    stock_quantity: Option<i64>,
+    stock_reserved: Option<i64>,
+    stock_available: Option<i64>,
+    revision: i32,
 }
 
 struct SummaryRow {
@@ -91,6 +96,19 @@ fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Mon
     }
 }
 
+/// The totals of a product's stock: all three are there, or none.
+fn availability(
+    quantity: Option<i64>,
+    reserved: Option<i64>,
+    available: Option<i64>,
+) -> Option<Availability> {
+    Some(Availability {
+        quantity: quantity?,
+        reserved: reserved?,
+        available: available?,
+    })
+}
+
 impl Row {
     fn into_product(self) -> Result<Product> {
         Ok(Product {
@@ -110,6 +128,12 @@ impl Row {
             created_at: self.created_at.to_offset(UtcOffset::UTC),
             updated_at: self.updated_at.to_offset(UtcOffset::UTC),
             version: self.version,
+            availability: availability(
+                self.stock_quantity,
+                self.stock_reserved,
+                self.stock_available,
+            ),
+            revision: self.revision,
         })
     }
 }
@@ -137,7 +161,7 @@ macro_rules! select_product {
             r#"SELECT id, sku, name, description, category, brand,
                       attributes AS "attributes: Json<Map<String, Value>>",
                       warehouse_id, status, price_amount, currency, version,
-                      created_at, updated_at
+                      created_at, updated_at, stock_quantity, stock_reserved, stock_available, revision
                  FROM products WHERE deleted_at IS NULL AND "# + $condition,
             $($argument),+
         )
@@ -236,34 +260,45 @@ impl ProductStore for PgProducts {
             .transpose()
     }
 
-    async fn write(&self, event: &Event) -> Result<Option<Recorded>> {
+    async fn write(&self, event: &Event) -> Result<Option<Written>> {
         let encoded = contract::encode(event).map_err(|error| Error::Internal(error.into()))?;
         let row = match &event.change {
             Change::Created(product) => self.insert(event, product, &encoded).await,
             Change::Updated { before, after } => self.replace(event, before, after, &encoded).await,
             Change::Deleted(product) => self.remove(event, product, &encoded).await,
         };
-        let recorded = row
+        let written = row
             .map_err(from_sqlx)?
-            .map(RecordedRow::recorded)
+            .map(WrittenRow::written)
             .transpose()?;
-        if recorded.is_some() {
+        if written.is_some() {
             self.bell.ring();
         }
-        Ok(recorded)
+        Ok(written)
     }
 }
 
-/// Where an event was put.
-struct RecordedRow {
+/// Where an event was put, and what the product is after it.
+struct WrittenRow {
     xid: i64,
     seq: i64,
+    revision: i32,
+    stock_quantity: Option<i64>,
+    stock_reserved: Option<i64>,
+    stock_available: Option<i64>,
 }
 
-impl RecordedRow {
-    fn recorded(self) -> Result<Recorded> {
-        let xid = u64::try_from(self.xid).map_err(|_| corrupt("xid", self.xid))?;
-        Ok(Recorded { xid, seq: self.seq })
+impl WrittenRow {
+    fn written(self) -> Result<Written> {
+        Ok(Written {
+            recorded: recorded(self.xid, self.seq)?,
+            revision: self.revision,
+            availability: availability(
+                self.stock_quantity,
+                self.stock_reserved,
+                self.stock_available,
+            ),
+        })
     }
 }
 
@@ -274,12 +309,16 @@ macro_rules! write_product {
         let (event, encoded): (&Event, &Encoded) = ($event, $encoded);
         let (before, after): (Option<&Product>, Option<&Product>) = ($before, $after);
         sqlx::query_as!(
-            RecordedRow,
-            "WITH product AS (" + $change + " RETURNING id)
-             INSERT INTO outbox (id, topic, event_type, product_id, product_version, payload, traceparent, created_at,
-                 listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id)
-             SELECT $1, $2, $3, id, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13 FROM product
-             RETURNING xid::text::bigint AS \"xid!\", seq",
+            WrittenRow,
+            "WITH product AS (" + $change + " RETURNING id, revision, stock_quantity, stock_reserved, stock_available),
+             event AS (
+                 INSERT INTO outbox (id, topic, event_type, product_id, product_version, product_revision, payload,
+                     traceparent, created_at,
+                     listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id)
+                 SELECT $1, $2, $3, id, $4, revision, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13 FROM product
+                 RETURNING xid, seq)
+             SELECT xid::text::bigint AS \"xid!\", seq AS \"seq!\", revision AS \"revision!\", stock_quantity, stock_reserved, stock_available
+               FROM product, event",
             event.id,
             encoded.topic,
             encoded.event_type,
@@ -304,7 +343,7 @@ impl PgProducts {
         event: &Event,
         product: &Product,
         encoded: &Encoded,
-    ) -> sqlx::Result<Option<RecordedRow>> {
+    ) -> sqlx::Result<Option<WrittenRow>> {
         write_product!(event, encoded, None, Some(product);
             "INSERT INTO products (id, sku, name, description, category, brand, attributes, warehouse_id, status,
                  price_amount, currency, version, created_at, updated_at)
@@ -331,11 +370,12 @@ impl PgProducts {
         before: &Product,
         after: &Product,
         encoded: &Encoded,
-    ) -> sqlx::Result<Option<RecordedRow>> {
+    ) -> sqlx::Result<Option<WrittenRow>> {
         write_product!(event, encoded, Some(before), Some(after);
             "UPDATE products
                 SET name = $16, description = $17, category = $12, brand = $18, attributes = $19, warehouse_id = $13,
-                    status = $20, price_amount = $21, currency = $22, version = $4, updated_at = $23
+                    status = $20, price_amount = $21, currency = $22, version = $4, revision = revision + 1,
+                    updated_at = $23
               WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
             after.id.uuid(),
             before.version,
@@ -357,9 +397,9 @@ impl PgProducts {
         event: &Event,
         product: &Product,
         encoded: &Encoded,
-    ) -> sqlx::Result<Option<RecordedRow>> {
+    ) -> sqlx::Result<Option<WrittenRow>> {
         write_product!(event, encoded, Some(product), None;
-            "UPDATE products SET version = $4, updated_at = $7, deleted_at = $7
+            "UPDATE products SET version = $4, revision = revision + 1, updated_at = $7, deleted_at = $7
               WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
             product.id.uuid(),
             product.version

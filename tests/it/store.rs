@@ -109,8 +109,13 @@ async fn what_is_written_is_read() {
         .id;
     let after = catalog.update(cause(), id, cleared).await.unwrap();
     assert_eq!(
-        (after.version, &after.price, &after.attributes),
-        (2, &None, &None)
+        (
+            after.version,
+            after.revision,
+            &after.price,
+            &after.attributes
+        ),
+        (2, 2, &None, &None)
     );
     assert_eq!(catalog.get(&ProductKey::Id(id)).await.unwrap(), after);
 }

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{ProductName, ProductStatus, ProductSummary, Recorded};
+use crate::domain::{ProductName, ProductStatus, ProductSummary, Recorded, Written};
 
 #[derive(Default)]
 struct Memory(Mutex<Vec<Product>>);
@@ -60,7 +60,7 @@ impl ProductStore for Memory {
             .cloned())
     }
 
-    async fn write(&self, event: &Event) -> Result<Option<Recorded>> {
+    async fn write(&self, event: &Event) -> Result<Option<Written>> {
         let mut products = self.0.lock().expect("the lock");
         let id = event.change.product_id();
         let stored = products.iter().position(|p| p.id == id);
@@ -76,8 +76,14 @@ impl ProductStore for Memory {
         if let Some(index) = stored {
             products.remove(index);
         }
-        products.extend(event.change.after().cloned());
-        Ok(Some(Recorded { xid: 1, seq: 1 }))
+        let revision = before.map_or(1, |before| before.revision + 1);
+        let after = event.change.after().cloned();
+        products.extend(after.map(|after| Product { revision, ..after }));
+        Ok(Some(Written {
+            recorded: Recorded { xid: 1, seq: 1 },
+            revision,
+            availability: before.and_then(|before| before.availability),
+        }))
     }
 }
 

@@ -10,10 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::error::from_sqlx;
-use super::{
-    Batch, Message, OutboxEvent, PgOutbox, Position, Row, Snapshot, recorded, select_events,
-    xid_text,
-};
+use super::{Batch, Message, PgOutbox, Position, Row, Snapshot, recorded, select_events, xid_text};
 use crate::domain::error::Result;
 use crate::domain::{ProductId, Recorded};
 
@@ -290,19 +287,19 @@ impl RelayTurn {
     /// another.
     pub async fn put_aside(
         &mut self,
-        event: &OutboxEvent,
+        recorded: Recorded,
+        message: &Message,
         error: Option<&str>,
         pause: Duration,
     ) -> Result<()> {
-        let message = &event.message;
         sqlx::query!(
             "INSERT INTO outbox_refused (id, xid, seq, topic, event_type, product_id, payload, traceparent, created_at,
                  attempts, next_attempt_at, last_error)
              VALUES ($1, $2::text::xid8, $3, $4, $5, $6, $7::text::json, $8, $9, $10, now() + make_interval(secs => $11), $12)
              ON CONFLICT (id) DO NOTHING",
             message.id,
-            xid_text(event.recorded.xid),
-            event.recorded.seq,
+            xid_text(recorded.xid),
+            recorded.seq,
             message.topic,
             message.event_type,
             message.product_id.uuid(),

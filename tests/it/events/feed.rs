@@ -25,7 +25,7 @@ impl Listener for Ear {
 
 fn version(event: &OutboxEvent) -> (String, i64) {
     (
-        event.message.product_id.to_string(),
+        event.product_id.to_string(),
         i64::from(event.product_version),
     )
 }

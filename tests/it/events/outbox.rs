@@ -164,7 +164,7 @@ async fn a_transaction_that_commits_late_is_not_missed() {
         batch
             .events
             .iter()
-            .map(|event| event.message.event_type.clone())
+            .map(|event| event.message.as_ref().unwrap().event_type.clone())
             .collect()
     };
     // Also when the reader goes by single events, and starts again from the text of its position each time.
@@ -291,11 +291,7 @@ async fn a_restored_database_publishes_what_was_not() {
     let new = events.create("C").await;
     let mut turn = events.outbox.claim().await.unwrap().unwrap();
     let batch = turn.read(10).await.unwrap();
-    let found: Vec<_> = batch
-        .events
-        .iter()
-        .map(|event| event.message.product_id)
-        .collect();
+    let found: Vec<_> = batch.events.iter().map(|event| event.product_id).collect();
     assert_eq!(found, [old, new]);
     turn.commit(&batch.end()).await.unwrap();
     let mut turn = events.outbox.claim().await.unwrap().unwrap();

@@ -234,6 +234,41 @@ async fn a_refused_event_holds_up_its_product_only_and_is_parked() {
     }
 }
 
+/// Puts what is not to be published into the outbox.
+async fn note(events: &Events) {
+    let sql = "INSERT INTO outbox (id, product_id, product_version, listed_before, listed_after, created_at)
+               SELECT gen_random_uuid(), id, version, true, true, now() FROM products";
+    sqlx::query(sql).execute(&events.pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_for_this_service_only_is_not_published() {
+    let events = open().await;
+    let broker = Broker::default();
+    broker.set(|state| state.one_by_one = true);
+    let id = events.create("A").await;
+    // Between two of one product, and last of all.
+    for name in ["a", "b"] {
+        note(&events).await;
+        events.rename(id, name).await;
+    }
+    note(&events).await;
+    let (_status, stop) = start(&events, &broker);
+    assert_in_order(versions(&broker.wait(3).await));
+    // The position goes on to the end all the same.
+    stop.send(()).unwrap();
+    loop {
+        if let Some(mut turn) = events.outbox.claim().await.unwrap()
+            && turn.read(10).await.unwrap().events.is_empty()
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(broker.taken().len(), 3);
+    assert_eq!(events.outbox.prune(Duration::ZERO, 10).await.unwrap(), 6);
+}
+
 #[tokio::test]
 async fn the_last_events_go_out_before_a_relay_ends() {
     let events = open().await;

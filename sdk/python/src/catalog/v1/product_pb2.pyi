@@ -66,6 +66,7 @@ class Product(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier, made by the service."""
     sku: _builtins.str
@@ -83,7 +84,7 @@ class Product(_message.Message):
     status: Global___ProductStatus.ValueType
     """Where the product stands in its life."""
     version: _builtins.int
-    """Counts the changes of the product, from 1."""
+    """Counts the changes of the product, from 1. Those of its stock do not count."""
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
         """Properties particular to the product, such as color or storage."""
@@ -99,6 +100,10 @@ class Product(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the product last changed."""
+
+    @_builtins.property
+    def availability(self) -> Global___Availability:
+        """What is in stock in all warehouses; absent until a warehouse has told."""
 
     def __init__(
         self,
@@ -116,10 +121,11 @@ class Product(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        availability: Global___Availability | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "price", b"price", "updated_at", b"updated_at", "warehouse", b"warehouse"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "availability", b"availability", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "price", b"price", "updated_at", b"updated_at", "warehouse", b"warehouse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "price", b"price", "sku", b"sku", "status", b"status", "updated_at", b"updated_at", "version", b"version", "warehouse", b"warehouse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "availability", b"availability", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "price", b"price", "sku", b"sku", "status", b"status", "updated_at", b"updated_at", "version", b"version", "warehouse", b"warehouse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__brand: _TypeAlias = _typing.Literal["brand"]  # noqa: Y015
     _WhichOneofArgType__brand: _TypeAlias = _typing.Literal["_brand", b"_brand"]  # noqa: Y015
@@ -139,6 +145,36 @@ class Product(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__warehouse) -> _WhichOneofReturnType__warehouse | None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class Availability(_message.Message):
+    """How much of a product is in stock. What is more than 2147483647 shows as that."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    quantity: _builtins.int
+    """How many pieces are there."""
+    reserved: _builtins.int
+    """How many of them are reserved."""
+    available: _builtins.int
+    """How many can be sold; below 0 when more are reserved than are there."""
+    def __init__(
+        self,
+        *,
+        quantity: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        available: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "quantity", b"quantity", "reserved", b"reserved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Availability: _TypeAlias = Availability  # noqa: Y015
 
 @_typing.final
 class ProductSummary(_message.Message):

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file catalog/v1/product.proto.
  */
 export const file_catalog_v1_product: GenFile = /*@__PURE__*/
-  fileDesc("ChhjYXRhbG9nL3YxL3Byb2R1Y3QucHJvdG8SCmNhdGFsb2cudjEirQMKB1Byb2R1Y3QSCgoCaWQYASABKAkSCwoDc2t1GAIgASgJEgwKBG5hbWUYAyABKAkSGAoLZGVzY3JpcHRpb24YBCABKAlIAIgBARIVCghjYXRlZ29yeRgFIAEoCUgBiAEBEhIKBWJyYW5kGAYgASgJSAKIAQESKwoKYXR0cmlidXRlcxgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFcHJpY2UYCCABKAsyES5jYXRhbG9nLnYxLk1vbmV5EhYKCXdhcmVob3VzZRgJIAEoCUgDiAEBEikKBnN0YXR1cxgKIAEoDjIZLmNhdGFsb2cudjEuUHJvZHVjdFN0YXR1cxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA0gASgFQg4KDF9kZXNjcmlwdGlvbkILCglfY2F0ZWdvcnlCCAoGX2JyYW5kQgwKCl93YXJlaG91c2UigwIKDlByb2R1Y3RTdW1tYXJ5EgoKAmlkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhUKCGNhdGVnb3J5GAQgASgJSACIAQESIAoFcHJpY2UYBSABKAsyES5jYXRhbG9nLnYxLk1vbmV5EhYKCXdhcmVob3VzZRgGIAEoCUgBiAEBEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgsKCV9jYXRlZ29yeUIMCgpfd2FyZWhvdXNlIikKBU1vbmV5Eg4KBmFtb3VudBgBIAEoCRIQCghjdXJyZW5jeRgCIAEoCSqIAQoNUHJvZHVjdFN0YXR1cxIeChpQUk9EVUNUX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFVBST0RVQ1RfU1RBVFVTX0FDVElWRRABEhsKF1BST0RVQ1RfU1RBVFVTX0lOQUNUSVZFEAISHwobUFJPRFVDVF9TVEFUVVNfRElTQ09OVElOVUVEEANiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChhjYXRhbG9nL3YxL3Byb2R1Y3QucHJvdG8SCmNhdGFsb2cudjEi3QMKB1Byb2R1Y3QSCgoCaWQYASABKAkSCwoDc2t1GAIgASgJEgwKBG5hbWUYAyABKAkSGAoLZGVzY3JpcHRpb24YBCABKAlIAIgBARIVCghjYXRlZ29yeRgFIAEoCUgBiAEBEhIKBWJyYW5kGAYgASgJSAKIAQESKwoKYXR0cmlidXRlcxgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFcHJpY2UYCCABKAsyES5jYXRhbG9nLnYxLk1vbmV5EhYKCXdhcmVob3VzZRgJIAEoCUgDiAEBEikKBnN0YXR1cxgKIAEoDjIZLmNhdGFsb2cudjEuUHJvZHVjdFN0YXR1cxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA0gASgFEi4KDGF2YWlsYWJpbGl0eRgOIAEoCzIYLmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5Qg4KDF9kZXNjcmlwdGlvbkILCglfY2F0ZWdvcnlCCAoGX2JyYW5kQgwKCl93YXJlaG91c2UiRQoMQXZhaWxhYmlsaXR5EhAKCHF1YW50aXR5GAEgASgFEhAKCHJlc2VydmVkGAIgASgFEhEKCWF2YWlsYWJsZRgDIAEoBSKDAgoOUHJvZHVjdFN1bW1hcnkSCgoCaWQYASABKAkSCwoDc2t1GAIgASgJEgwKBG5hbWUYAyABKAkSFQoIY2F0ZWdvcnkYBCABKAlIAIgBARIgCgVwcmljZRgFIAEoCzIRLmNhdGFsb2cudjEuTW9uZXkSFgoJd2FyZWhvdXNlGAYgASgJSAGIAQESLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiKQoFTW9uZXkSDgoGYW1vdW50GAEgASgJEhAKCGN1cnJlbmN5GAIgASgJKogBCg1Qcm9kdWN0U3RhdHVzEh4KGlBST0RVQ1RfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVUFJPRFVDVF9TVEFUVVNfQUNUSVZFEAESGwoXUFJPRFVDVF9TVEFUVVNfSU5BQ1RJVkUQAhIfChtQUk9EVUNUX1NUQVRVU19ESVNDT05USU5VRUQQA2IGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A product of the catalog.
@@ -105,11 +105,18 @@ export type Product = Message<"catalog.v1.Product"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * Counts the changes of the product, from 1.
+   * Counts the changes of the product, from 1. Those of its stock do not count.
    *
    * @generated from field: int32 version = 13;
    */
   version: number;
+
+  /**
+   * What is in stock in all warehouses; absent until a warehouse has told.
+   *
+   * @generated from field: catalog.v1.Availability availability = 14;
+   */
+  availability?: Availability | undefined;
 };
 
 /**
@@ -118,6 +125,41 @@ export type Product = Message<"catalog.v1.Product"> & {
  */
 export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
   messageDesc(file_catalog_v1_product, 0);
+
+/**
+ * How much of a product is in stock. What is more than 2147483647 shows as that.
+ *
+ * @generated from message catalog.v1.Availability
+ */
+export type Availability = Message<"catalog.v1.Availability"> & {
+  /**
+   * How many pieces are there.
+   *
+   * @generated from field: int32 quantity = 1;
+   */
+  quantity: number;
+
+  /**
+   * How many of them are reserved.
+   *
+   * @generated from field: int32 reserved = 2;
+   */
+  reserved: number;
+
+  /**
+   * How many can be sold; below 0 when more are reserved than are there.
+   *
+   * @generated from field: int32 available = 3;
+   */
+  available: number;
+};
+
+/**
+ * Describes the message catalog.v1.Availability.
+ * Use `create(AvailabilitySchema)` to create a new message.
+ */
+export const AvailabilitySchema: GenMessage<Availability> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_product, 1);
 
 /**
  * What a list shows of a product.
@@ -187,7 +229,7 @@ export type ProductSummary = Message<"catalog.v1.ProductSummary"> & {
  * Use `create(ProductSummarySchema)` to create a new message.
  */
 export const ProductSummarySchema: GenMessage<ProductSummary> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_product, 1);
+  messageDesc(file_catalog_v1_product, 2);
 
 /**
  * An amount of money.
@@ -216,7 +258,7 @@ export type Money = Message<"catalog.v1.Money"> & {
  * Use `create(MoneySchema)` to create a new message.
  */
 export const MoneySchema: GenMessage<Money> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_product, 2);
+  messageDesc(file_catalog_v1_product, 3);
 
 /**
  * Where a product stands in its life.
