@@ -421,7 +421,7 @@ async fn pages_for_people_and_probes() {
     );
     assert_eq!(
         health.body()["checks"].as_object().expect("checks").len(),
-        1,
+        2,
         "what is not configured is left out"
     );
     let page = service
