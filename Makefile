@@ -68,6 +68,13 @@ openapi: ## Write openapi/openapi.json and openapi/openapi.yaml
 	$(TARGET)/debug/catalog-service openapi --format yaml > $(TARGET)/openapi.yaml
 	@mv $(TARGET)/openapi.json $(TARGET)/openapi.yaml openapi/
 
+.PHONY: asyncapi
+asyncapi: ## Write docs/events/: asyncapi.json, asyncapi.yaml and a page for each event
+	@$(CARGO) build --locked --quiet --bin catalog-service
+	@rm -rf $(TARGET)/events
+	$(TARGET)/debug/catalog-service asyncapi --write $(TARGET)/events
+	@rm -rf docs/events && mkdir -p docs && mv $(TARGET)/events docs/events
+
 .PHONY: sdk
 sdk: ## Write the TypeScript and Python clients under sdk/
 	@scripts/generate-sdk.sh

@@ -74,6 +74,7 @@ part "Redis is installed" redis
 part "golang-migrate is installed" golang_migrate
 [[ -x .tools/bin/migrate ]] && export GOLANG_MIGRATE=$root/.tools/bin/migrate
 part "cargo test" cargo test --workspace --locked --no-fail-fast
+part "AsyncAPI" scripts/test-asyncapi.sh
 if cargo build --quiet --locked --bin catalog-service; then
   CATALOG_BIN=$(realpath "${CARGO_TARGET_DIR:-target}/debug/catalog-service")
   export CATALOG_BIN

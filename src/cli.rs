@@ -61,7 +61,16 @@ pub enum Command {
     Openapi {
         /// The notation
         #[arg(long, value_enum, default_value_t)]
-        format: OpenapiFormat,
+        format: Notation,
+    },
+    /// Print the AsyncAPI description of the events
+    Asyncapi {
+        /// The notation
+        #[arg(long, value_enum, default_value_t)]
+        format: Notation,
+        /// Write both notations, and a page for each event, into a folder instead
+        #[arg(long, value_name = "DIR", conflicts_with = "format")]
+        write: Option<PathBuf>,
     },
     /// Look at events that the broker refused, and publish parked ones again
     Events {
@@ -99,9 +108,9 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scopes(pub Vec<String>);
 
-/// A notation of the OpenAPI description.
+/// A notation of a description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum OpenapiFormat {
+pub enum Notation {
     /// JSON
     #[default]
     Json,
@@ -313,25 +322,41 @@ mod tests {
         assert_eq!(
             command(&["openapi"]),
             Command::Openapi {
-                format: OpenapiFormat::Json
+                format: Notation::Json
             }
         );
         assert_eq!(
             command(&["openapi", "--format", "json"]),
             Command::Openapi {
-                format: OpenapiFormat::Json
+                format: Notation::Json
             }
         );
         assert_eq!(
             command(&["openapi", "-format=yaml"]),
             Command::Openapi {
-                format: OpenapiFormat::Yaml
+                format: Notation::Yaml
             }
         );
         assert_eq!(
             parse(&["openapi", "--format", "xml"]),
             Err(ErrorKind::InvalidValue)
         );
+    }
+
+    #[test]
+    fn asyncapi_is_printed_or_written() {
+        let asyncapi = |format, write: Option<&str>| Command::Asyncapi {
+            format,
+            write: write.map(PathBuf::from),
+        };
+        let default = asyncapi(Notation::Json, None);
+        assert_eq!(command(&["asyncapi"]), default);
+        let yaml = asyncapi(Notation::Yaml, None);
+        assert_eq!(command(&["asyncapi", "-format", "yaml"]), yaml);
+        let written = asyncapi(Notation::Json, Some("docs/events"));
+        assert_eq!(command(&["asyncapi", "--write", "docs/events"]), written);
+        let both = parse(&["asyncapi", "--write", "x", "--format", "json"]);
+        assert_eq!(both, Err(ErrorKind::ArgumentConflict));
     }
 
     #[test]

@@ -5,13 +5,14 @@ mod events;
 mod serve;
 mod token;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::{BadConfiguration, Error};
-use crate::cli::{Cli, Command, OpenapiFormat, healthcheck};
+use crate::cli::{Cli, Command, Notation, healthcheck};
 use crate::config::{self, Config};
 use crate::lifecycle::{NAME, VERSION};
-use crate::pb::{OPENAPI_JSON, OPENAPI_YAML};
+use crate::pb::{ASYNCAPI_JSON, ASYNCAPI_YAML, EVENT_PAGES, OPENAPI_JSON, OPENAPI_YAML};
 
 /// Runs a command line.
 pub fn run(cli: Cli) -> ExitCode {
@@ -32,14 +33,15 @@ pub fn run(cli: Cli) -> ExitCode {
             with_config(&|config| token::run(config, &scope.0, &sub, ttl))
         }
         Command::Openapi { format } => {
-            print!(
-                "{}",
-                if format == OpenapiFormat::Json {
-                    OPENAPI_JSON
-                } else {
-                    OPENAPI_YAML
-                }
-            );
+            print!("{}", format.pick(OPENAPI_JSON, OPENAPI_YAML));
+            ExitCode::SUCCESS
+        }
+        Command::Asyncapi {
+            write: Some(folder),
+            ..
+        } => report(write_events(&folder)),
+        Command::Asyncapi { format, .. } => {
+            print!("{}", format.pick(ASYNCAPI_JSON, ASYNCAPI_YAML));
             ExitCode::SUCCESS
         }
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
@@ -57,6 +59,29 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+impl Notation {
+    fn pick<'a>(self, json: &'a str, yaml: &'a str) -> &'a str {
+        match self {
+            Self::Json => json,
+            Self::Yaml => yaml,
+        }
+    }
+}
+
+/// Writes all that is made of the contract on events.
+fn write_events(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder)?;
+    let descriptions = [
+        ("asyncapi.json", ASYNCAPI_JSON),
+        ("asyncapi.yaml", ASYNCAPI_YAML),
+    ];
+    for (name, text) in descriptions.iter().chain(EVENT_PAGES) {
+        let file = folder.join(name);
+        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(())
 }
 
 fn report(result: Result<(), Error>) -> ExitCode {

@@ -12,3 +12,12 @@ pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.j
 
 /// The API description as YAML.
 pub const OPENAPI_YAML: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.yaml"));
+
+/// The description of the events as JSON.
+pub const ASYNCAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/asyncapi.json"));
+
+/// The description of the events as YAML.
+pub const ASYNCAPI_YAML: &str = include_str!(concat!(env!("OUT_DIR"), "/asyncapi.yaml"));
+
+/// Pages on the events: their names and their Markdown, the index first.
+pub const EVENT_PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/event_pages.rs"));

@@ -1,4 +1,4 @@
-//! The API description and the page that shows it. Everything the page loads is in the binary and comes from the
+//! The descriptions of the API and of the events, and the page that shows it. Everything the page loads is in the binary and comes from the
 //! service itself; no script stands in the page, so that it works under a strict content security policy.
 
 use axum::Router;
@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
 
-use crate::pb::{OPENAPI_JSON, OPENAPI_YAML};
+use crate::pb::{ASYNCAPI_JSON, ASYNCAPI_YAML, OPENAPI_JSON, OPENAPI_YAML};
 
 /// Path of the page.
 pub const PAGE: &str = "/docs/catalog";
@@ -31,6 +31,14 @@ pub(super) fn router() -> Router {
         .route(
             "/openapi.yaml",
             get(|| async { text("application/yaml", OPENAPI_YAML) }),
+        )
+        .route(
+            "/asyncapi.json",
+            get(|| async { text("application/json", ASYNCAPI_JSON) }),
+        )
+        .route(
+            "/asyncapi.yaml",
+            get(|| async { text("application/yaml", ASYNCAPI_YAML) }),
         )
         .route(
             PAGE,

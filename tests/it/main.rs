@@ -3,6 +3,7 @@
 
 mod access;
 mod architecture;
+mod asyncapi;
 mod event_contract;
 mod events;
 mod grpc;

@@ -45,6 +45,17 @@ pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
     Ok(prettyplease::unparse(&syn::parse2(code)?))
 }
 
+/// An expression: the names and the contents of some texts.
+///
+/// # Errors
+/// When the code made does not parse.
+pub(crate) fn texts(texts: &[(String, String)]) -> Result<String, Error> {
+    let entries = texts.iter().map(|(name, text)| quote!((#name, #text)));
+    let code = quote!(&[#(#entries),*]);
+    syn::parse2::<syn::Expr>(code.clone())?;
+    Ok(code.to_string())
+}
+
 /// The names of errors by gRPC code.
 fn reasons(package: &str, found: &Enum) -> TokenStream {
     let names = (0..=16).map(|code| {

@@ -2,7 +2,7 @@
 //!
 //! From `.proto` files, without protoc, one call in `build.rs` makes everything a service needs that can be derived:
 //! prost messages and tonic stubs, their JSON mapping, validation, HTTP routes, the specs that layers read, the
-//! descriptor set for reflection, and the OpenAPI description. All of it comes from one checked representation, [`ir`].
+//! descriptor set for reflection, the OpenAPI and the AsyncAPI description, pages on events. All of it comes from one checked representation, [`ir`].
 //!
 //! ```no_run
 //! // build.rs
@@ -14,12 +14,16 @@
 //! include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 //! ```
 
+pub mod asyncapi;
 mod codegen;
 mod error;
+pub mod event_pages;
 pub mod ir;
 mod load;
+mod notation;
 pub mod openapi;
 mod options;
+mod schema;
 mod template;
 
 use std::collections::BTreeSet;
@@ -63,7 +67,8 @@ impl Config {
         Ok(load::load(&self.roots, &self.files()?)?.api)
     }
 
-    /// Writes `pb.rs`, with a module for each package, `descriptor.bin`, `openapi.json` and `openapi.yaml`.
+    /// Writes `pb.rs`, with a module for each package, `descriptor.bin`, `openapi.json` and `.yaml`, `asyncapi.json` and
+    /// `.yaml`, and `event_pages.rs`, an expression: the name and the text of each page on events.
     ///
     /// # Errors
     /// See [`Error`].
@@ -78,14 +83,18 @@ impl Config {
         };
         let contract = load::load(&self.roots, &files)?;
         write(&out.join("descriptor.bin"), &contract.descriptor_set)?;
-        let description = openapi::document(&contract.api);
+        for (name, description) in [
+            ("openapi", openapi::document(&contract.api)),
+            ("asyncapi", asyncapi::document(&contract.api)),
+        ] {
+            let file = |notation| out.join(format!("{name}.{notation}"));
+            write(&file("json"), notation::json(&description)?.as_bytes())?;
+            write(&file("yaml"), notation::yaml(&description)?.as_bytes())?;
+        }
+        let pages = event_pages::pages(&contract.api)?;
         write(
-            &out.join("openapi.json"),
-            openapi::json(&description)?.as_bytes(),
-        )?;
-        write(
-            &out.join("openapi.yaml"),
-            openapi::yaml(&description)?.as_bytes(),
+            &out.join("event_pages.rs"),
+            codegen::texts(&pages)?.as_bytes(),
         )?;
 
         // prost looks at the well-known types, though it has code of its own for them.

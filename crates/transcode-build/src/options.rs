@@ -141,6 +141,8 @@ pub struct FileOptions {
     pub contact_name: String,
     #[prost(string, tag = "7")]
     pub contact_url: String,
+    #[prost(string, tag = "8")]
+    pub events_description: String,
 }
 
 /// `buf.validate.OneofRules`.

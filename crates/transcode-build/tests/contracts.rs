@@ -308,22 +308,58 @@ fn the_code_is_what_it_was() {
     for (made, kept) in [
         ("golden.v1.rs", "golden.v1.rs"),
         ("openapi.yaml", "openapi.yaml"),
+        ("asyncapi.yaml", "asyncapi.yaml"),
     ] {
         let mut text = fs::read_to_string(out.path().join(made)).expect("made");
-        if made != "openapi.yaml" {
+        if made == "golden.v1.rs" {
             // What prost and tonic make is theirs to test.
             let ours = text.find("impl ::transcode::").expect("our part");
             text.replace_range(..ours, "");
         }
-        let kept = golden.join(kept);
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&kept, &text).expect("written");
-        }
-        let expected = fs::read_to_string(&kept).unwrap_or_default();
-        assert!(
-            text == expected,
-            "{} differs: look at it with UPDATE_GOLDEN=1 and git diff",
-            kept.display()
-        );
+        compare(&golden.join(kept), &text);
     }
+}
+
+/// The pages on the events of the same contract.
+#[test]
+fn the_pages_are_what_they_were() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let api = transcode_build::configure()
+        .root(golden.join("proto"))
+        .api()
+        .expect("it builds");
+    let pages = transcode_build::event_pages::pages(&api).expect("pages");
+    let names: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["README.md", "ShelfMoved.md", "BookShelved.md"]);
+    for (name, text) in &pages {
+        compare(&golden.join("events").join(name), text);
+    }
+}
+
+#[test]
+fn a_contract_without_events_has_no_pages() {
+    let folder = folder(&contract("", ""));
+    let api = transcode_build::configure().root(folder.path()).api();
+    let api = api.expect("it builds");
+    assert!(
+        transcode_build::event_pages::pages(&api)
+            .expect("none")
+            .is_empty()
+    );
+    let description = transcode_build::asyncapi::document(&api);
+    assert_eq!(description["channels"], serde_json::json!({}));
+}
+
+/// Compares with what is kept, or keeps it.
+fn compare(kept: &Path, text: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(kept.parent().expect("a folder")).expect("made");
+        fs::write(kept, text).expect("written");
+    }
+    let expected = fs::read_to_string(kept).unwrap_or_default();
+    assert!(
+        text == expected,
+        "{} differs: look at it with UPDATE_GOLDEN=1 and git diff",
+        kept.display()
+    );
 }

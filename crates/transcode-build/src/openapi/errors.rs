@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::Schemas;
 use crate::ir::Body;
+use crate::schema::Schemas;
 
 /// The errors that operations refer to.
 pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{Role, Schemas};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
+use crate::schema::{Role, Schemas};
 use crate::template::Segment;
 
 /// A path as OpenAPI writes it, where a variable is always one segment.

@@ -15,6 +15,227 @@ impl ::transcode::json::Enum for Material {
         }
     }
 }
+impl ::transcode::json::Message for BookShelvedEvent {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 2usize] = [
+            ::transcode::json::Field::new(0u16, "titles", "titles", true),
+            ::transcode::json::Field::new(1u16, "mover", "mover", false),
+        ];
+        match name {
+            "titles" => Some(&FIELDS[0usize]),
+            "mover" => Some(&FIELDS[1usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::append::<
+                    ::transcode::json::kind::Repeated<::transcode::json::kind::Str>,
+                    _,
+                >(&mut self.titles, deserializer, context)
+            }
+            1u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<Mover>,
+                    _,
+                >(&mut self.mover, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for BookShelvedEvent {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "titles" => {
+                context
+                    .at(
+                        "titles",
+                        |context| ::transcode::json::bind_repeated::<
+                            ::transcode::json::kind::Str,
+                        >(rest, text, context, |value| self.titles.push(value)),
+                    )
+            }
+            "mover" => {
+                context
+                    .at(
+                        "mover",
+                        |context| ::transcode::json::bind_message(
+                            self.mover.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for BookShelvedEvent {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(
+            "titles",
+            &::transcode::json::As::<
+                ::transcode::json::kind::Repeated<::transcode::json::kind::Str>,
+            >(&self.titles),
+        )?;
+        if let Some(value) = &self.mover {
+            map.serialize_entry(
+                "mover",
+                &::transcode::json::As::<::transcode::json::kind::Message<Mover>>(value),
+            )?;
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for BookShelvedEvent {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for BookShelvedEvent {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "mover",
+                |violations| {
+                    if let Some(value) = &self.mover {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "titles" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "titles" => ::transcode::validate::MaskPath::Unknown,
+            "mover" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "mover" => <Mover as ::transcode::validate::Validate>::path(rest),
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
+impl ::transcode::json::Message for Mover {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 1usize] = [
+            ::transcode::json::Field::new(0u16, "name", "name", true),
+        ];
+        match name {
+            "name" => Some(&FIELDS[0usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::singular::<
+                    ::transcode::json::kind::Str,
+                    _,
+                >(&mut self.name, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for Mover {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "name" => {
+                context
+                    .at(
+                        "name",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Str,
+                        >(rest, text, context, |value| self.name = value),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for Mover {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(
+            "name",
+            &::transcode::json::As::<::transcode::json::kind::Str>(&self.name),
+        )?;
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for Mover {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for Mover {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "name",
+                |violations| {
+                    let value = &self.name;
+                    if !::transcode::validate::length_between(value, 0, 40) {
+                        violations.add("Must be at most 40 characters long");
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "name" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "name" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
 impl ::transcode::json::Message for Shelf {
     fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 7usize] = [
@@ -358,6 +579,168 @@ impl ::transcode::validate::Validate for Shelf {
             "room" => ::transcode::validate::MaskPath::Unknown,
             "floor" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
             "floor" => ::transcode::validate::MaskPath::Unknown,
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
+impl ::transcode::json::Message for ShelfMovedEvent {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 3usize] = [
+            ::transcode::json::Field::new(0u16, "time", "time", true),
+            ::transcode::json::Field::new(1u16, "shelf", "shelf", false),
+            ::transcode::json::Field::new(2u16, "mover", "mover", false),
+        ];
+        match name {
+            "time" => Some(&FIELDS[0usize]),
+            "shelf" => Some(&FIELDS[1usize]),
+            "mover" => Some(&FIELDS[2usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Timestamp,
+                    _,
+                >(&mut self.time, deserializer, context)
+            }
+            1u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<Shelf>,
+                    _,
+                >(&mut self.shelf, deserializer, context)
+            }
+            2u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<Mover>,
+                    _,
+                >(&mut self.mover, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for ShelfMovedEvent {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "time" => {
+                context
+                    .at(
+                        "time",
+                        |context| ::transcode::json::bind_singular::<
+                            ::transcode::json::kind::Timestamp,
+                        >(rest, text, context, |value| self.time = Some(value)),
+                    )
+            }
+            "shelf" => {
+                context
+                    .at(
+                        "shelf",
+                        |context| ::transcode::json::bind_message(
+                            self.shelf.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            "mover" => {
+                context
+                    .at(
+                        "mover",
+                        |context| ::transcode::json::bind_message(
+                            self.mover.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for ShelfMovedEvent {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(value) = &self.time {
+            map.serialize_entry(
+                "time",
+                &::transcode::json::As::<::transcode::json::kind::Timestamp>(value),
+            )?;
+        }
+        if let Some(value) = &self.shelf {
+            map.serialize_entry(
+                "shelf",
+                &::transcode::json::As::<::transcode::json::kind::Message<Shelf>>(value),
+            )?;
+        }
+        if let Some(value) = &self.mover {
+            map.serialize_entry(
+                "mover",
+                &::transcode::json::As::<::transcode::json::kind::Message<Mover>>(value),
+            )?;
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for ShelfMovedEvent {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for ShelfMovedEvent {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "shelf",
+                |violations| {
+                    if let Some(value) = &self.shelf {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    }
+                },
+            );
+        violations
+            .field(
+                "mover",
+                |violations| {
+                    if let Some(value) = &self.mover {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "time" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "time" => ::transcode::validate::MaskPath::Unknown,
+            "shelf" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "shelf" => <Shelf as ::transcode::validate::Validate>::path(rest),
+            "mover" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "mover" => <Mover as ::transcode::validate::Validate>::path(rest),
             _ => ::transcode::validate::MaskPath::Unknown,
         }
     }
@@ -716,6 +1099,31 @@ impl ::transcode::validate::Validate for WatchShelvesResponse {
         }
     }
 }
+impl ::transcode::Event for ShelfMovedEvent {
+    const SPEC: ::transcode::EventSpec = ::transcode::EventSpec {
+        message: "golden.v1.ShelfMovedEvent",
+        event_type: "ShelfMoved",
+        version: "2.1",
+        topic: "shelves.shelf.moved",
+        direction: ::transcode::Direction::Published,
+        dead_letter_topic: None,
+    };
+}
+impl ::transcode::Event for BookShelvedEvent {
+    const SPEC: ::transcode::EventSpec = ::transcode::EventSpec {
+        message: "golden.v1.BookShelvedEvent",
+        event_type: "BookShelved",
+        version: "1.0",
+        topic: "books.book.shelved",
+        direction: ::transcode::Direction::Subscribed,
+        dead_letter_topic: Some("books.book.shelved.dead"),
+    };
+}
+/// The events of the package: the published ones first, each by name.
+pub static EVENTS: &[::transcode::EventSpec] = &[
+    <ShelfMovedEvent as ::transcode::Event>::SPEC,
+    <BookShelvedEvent as ::transcode::Event>::SPEC,
+];
 ///What the contract says about the RPCs of Shelves.
 pub mod shelves {
     ///`golden.v1.Shelves/UpdateShelf`.

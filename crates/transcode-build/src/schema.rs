@@ -11,7 +11,7 @@ use crate::options::{
 
 /// What a message is described for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Answers: what they always hold is required.
     Output,
     /// Requests: unknown fields are refused.
@@ -20,28 +20,30 @@ pub(super) enum Role {
     Patch,
     /// Text in a path or a query, where there is no null.
     Parameter,
+    /// Events of others: unknown fields are let pass.
+    Received,
 }
 
 /// The schemas that operations refer to, made as they are asked for.
-pub(super) struct Schemas<'a> {
-    pub(super) api: &'a Api,
+pub(crate) struct Schemas<'a> {
+    pub(crate) api: &'a Api,
     made: BTreeMap<String, Value>,
 }
 
 impl<'a> Schemas<'a> {
-    pub(super) fn new(api: &'a Api) -> Self {
+    pub(crate) fn new(api: &'a Api) -> Self {
         Self {
             api,
             made: BTreeMap::new(),
         }
     }
 
-    pub(super) fn finish(self) -> Value {
+    pub(crate) fn finish(self) -> Value {
         Value::Object(self.made.into_iter().collect())
     }
 
     /// Adds a schema by hand.
-    pub(super) fn add(&mut self, name: &str, schema: impl FnOnce(&mut Self) -> Value) -> Value {
+    pub(crate) fn add(&mut self, name: &str, schema: impl FnOnce(&mut Self) -> Value) -> Value {
         if !self.made.contains_key(name) {
             self.made.insert(name.to_owned(), Value::Null);
             let schema = schema(self);
@@ -51,7 +53,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// A reference to the schema of a message.
-    pub(super) fn message(&mut self, full_name: &str, role: Role) -> Value {
+    pub(crate) fn message(&mut self, full_name: &str, role: Role) -> Value {
         let api = self.api;
         let message = &api.messages[full_name];
         let name = message.path.join("");
@@ -60,6 +62,8 @@ impl<'a> Schemas<'a> {
             Role::Input | Role::Parameter if name.ends_with("Request") => name,
             Role::Input | Role::Parameter => format!("{name}Input"),
             Role::Patch => format!("{name}Patch"),
+            Role::Received if message.event.is_some() => name,
+            Role::Received => format!("{name}Received"),
         };
         self.add(&name, |schemas| schemas.object(message, role))
     }
@@ -76,7 +80,7 @@ impl<'a> Schemas<'a> {
                         Shape::Implicit | Shape::Repeated | Shape::Map(_)
                     ) || field.required()
                 }
-                Role::Input | Role::Parameter => field.required(),
+                Role::Input | Role::Parameter | Role::Received => field.required(),
                 Role::Patch => false,
             } {
                 required.push(field.json_name.clone());
@@ -90,7 +94,7 @@ impl<'a> Schemas<'a> {
         if !required.is_empty() {
             schema["required"] = json!(required);
         }
-        if role != Role::Output {
+        if !matches!(role, Role::Output | Role::Received) {
             schema["additionalProperties"] = json!(false);
         }
         for (index, oneof) in message.oneofs.iter().enumerate() {
@@ -118,7 +122,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// The schema of a field, with what is said of it.
-    pub(super) fn field(&mut self, field: &Field, role: Role) -> Value {
+    pub(crate) fn field(&mut self, field: &Field, role: Role) -> Value {
         let mut schema = match &field.shape {
             Shape::Repeated => self.list(field, role),
             Shape::Map(_) => self.map(field, role),
@@ -135,7 +139,7 @@ impl<'a> Schemas<'a> {
             schema["deprecated"] = json!(true);
         }
         if let Some(example) = example(field) {
-            schema["examples"] = json!([example]);
+            schema["examples"] = json!([in_list(field, example)]);
         }
         schema
     }
@@ -255,7 +259,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// An example of a message, put together from those of its fields.
-    pub(super) fn example(&self, full_name: &str, role: Role) -> Value {
+    pub(crate) fn example(&self, full_name: &str, role: Role) -> Value {
         self.example_in(full_name, role, &mut Vec::new())
     }
 
@@ -283,12 +287,7 @@ impl<'a> Schemas<'a> {
                 _ => None,
             };
             if let Some(value) = value {
-                let value = if field.shape == Shape::Repeated && !value.is_array() {
-                    json!([value])
-                } else {
-                    value
-                };
-                object.insert(field.json_name.clone(), value);
+                object.insert(field.json_name.clone(), in_list(field, value));
             }
         }
         open.pop();
@@ -311,7 +310,7 @@ fn clearable(field: &Field) -> bool {
 /// Whether a field is a part of what callers send or get.
 fn described(field: &Field, role: Role) -> bool {
     match role {
-        Role::Output => true,
+        Role::Output | Role::Received => true,
         Role::Input | Role::Parameter => !field.is(BEHAVIOR_OUTPUT_ONLY),
         Role::Patch => !field.is(BEHAVIOR_OUTPUT_ONLY) && !field.is(BEHAVIOR_IMMUTABLE),
     }
@@ -346,6 +345,15 @@ fn example(field: &Field) -> Option<Value> {
         }
         _ => serde_json::from_str(&field.example).unwrap_or_else(|_| bare()),
     })
+}
+
+/// An example of one item as one of the list that the field is.
+fn in_list(field: &Field, example: Value) -> Value {
+    if field.shape == Shape::Repeated && !example.is_array() {
+        json!([example])
+    } else {
+        example
+    }
 }
 
 fn scalar(kind: Scalar) -> Value {
