@@ -16,18 +16,22 @@ use background::Background;
 pub use embedded::Embedded;
 
 use crate::auth::Verifier;
+use crate::cache::{self, CachedProducts};
 use crate::config::Config;
 use crate::domain::Catalog;
 use crate::lifecycle::{DRAIN, Readiness, State, stop_on_signal};
 use crate::migrate::{self, Migrator, Source, TableName};
 use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
+use crate::redis::Redis;
 use crate::service::CatalogHandler;
 use crate::store::postgres::{PoolSettings, pool};
 use crate::store::{Bell, PgOutbox, PgProducts};
 use crate::system::SystemEnvironment;
+use crate::telemetry::metrics::Metrics;
 use crate::transport::{
-    AccessPolicy, EventsProbe, GrpcServices, HttpApi, Probes, grpc_router, http_router, serve,
+    AccessPolicy, CacheProbe, EventsProbe, GrpcServices, HttpApi, Probes, grpc_router, http_router,
+    serve,
 };
 
 /// Any error that ends the service.
@@ -57,6 +61,7 @@ pub struct Parts {
 pub struct App {
     http: (TcpListener, Router),
     grpc: (TcpListener, Router),
+    metrics: Option<(TcpListener, Router)>,
     readiness: Readiness,
     background: Background,
 }
@@ -77,6 +82,13 @@ impl App {
             "server.grpc.addr (SERVER_GRPC_ADDR)",
         )
         .await?;
+        let prometheus = match config.metrics.prometheus_port {
+            Some(port) => {
+                let addr = SocketAddr::new(config.server.http.addr.ip(), port);
+                Some(bind(addr, "metrics.prometheus_port (PROMETHEUS_PORT)").await?)
+            }
+            None => None,
+        };
         let table = TableName::from(config.migration.table.as_str());
         if parts.auto_migrate {
             migrate_up(&parts.database_url, &table, config.migration.lock_timeout).await?;
@@ -94,12 +106,15 @@ impl App {
         check_database(&pool, &table, &readiness).await;
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
         let bell = Bell::default();
-        let background = Background::start(config, &pool, &bell, &readiness)?;
+        let reads = Reads::new(config, PgProducts::new(pool.clone(), bell.clone()));
+        let background = Background::start(config, &pool, &bell, &readiness, reads.cache())?;
+        let metrics = Metrics::new(reads.caching.then(|| reads.products.statistics()));
         let (http_router, grpc_router) =
-            routers(config, parts, pool, bell, &background, &readiness)?;
+            routers(config, parts, pool, reads, &background, &readiness)?;
         Ok(Self {
             http: (http, http_router),
-            grpc: (grpc, grpc_router),
+            grpc: (grpc, grpc_router.merge(metrics.clone().router())),
+            metrics: prometheus.map(|listener| (listener, metrics.router())),
             readiness,
             background,
         })
@@ -134,6 +149,10 @@ impl App {
             let readiness = readiness.clone();
             serve(listener, router, async move { readiness.stopping().await })
         };
+        if let Some(metrics) = self.metrics {
+            // Not drained: a scrape is no request that anybody misses.
+            tokio::spawn(port(metrics));
+        }
         tokio::select! {
             _ = async { tokio::join!(port(self.http), port(self.grpc)) } => {}
             () = async { late.stopping().await; tokio::time::sleep(DRAIN).await } => {
@@ -146,11 +165,41 @@ impl App {
     }
 }
 
+/// The products as they are read.
+struct Reads {
+    products: CachedProducts<PgProducts>,
+    redis: Option<Redis>,
+    /// Without it nothing is told of changes to the cache, which then keeps nothing.
+    caching: bool,
+}
+
+impl Reads {
+    fn new(config: &Config, store: PgProducts) -> Self {
+        let caching = config.features.enable_caching;
+        let redis = Redis::new(&config.data.redis).filter(|_| caching);
+        let settings = cache::Settings {
+            local_max_bytes: config.cache.local_max_bytes,
+            prefix: config.cache.prefix.clone(),
+            product_ttl: config.cache.product_ttl,
+            list_ttl: config.cache.list_ttl,
+        };
+        Self {
+            products: CachedProducts::new(store, redis.clone(), settings),
+            redis,
+            caching,
+        }
+    }
+
+    fn cache(&self) -> Option<CachedProducts<PgProducts>> {
+        self.caching.then(|| self.products.clone())
+    }
+}
+
 fn routers(
     config: &Config,
     parts: Parts,
     pool: PgPool,
-    bell: Bell,
+    reads: Reads,
     background: &Background,
     readiness: &Readiness,
 ) -> Result<(Router, Router), Error> {
@@ -162,10 +211,7 @@ fn routers(
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
     };
-    let handler = CatalogHandler::new(Catalog::new(
-        PgProducts::new(pool.clone(), bell),
-        SystemEnvironment,
-    ));
+    let handler = CatalogHandler::new(Catalog::new(reads.products.clone(), SystemEnvironment));
     let policy = Arc::new(policy);
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
@@ -198,6 +244,10 @@ fn routers(
         max_connections: config.data.database.max_connections,
         readiness: readiness.clone(),
         started: parts.started,
+        cache: reads.caching.then(|| CacheProbe {
+            redis: reads.redis,
+            statistics: reads.products.statistics(),
+        }),
     };
     let api = HttpApi {
         transcoder,

@@ -25,8 +25,8 @@ pub use error::{ConfigError, Origin};
 pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
 pub use sections::{
-    Auth, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http, Jwt,
-    Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, Redis, Scheme, Server, Trace,
+    Auth, Cache, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http,
+    Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, Redis, Scheme, Server, Trace,
 };
 
 use read::{Reader, Section};

@@ -10,6 +10,7 @@ pub mod id;
 pub mod inventory;
 pub mod ports;
 pub mod product;
+pub mod shared;
 pub mod value;
 
 pub use catalog::{Catalog, ProductKey};
@@ -19,6 +20,7 @@ pub use id::ProductId;
 pub use inventory::Availability;
 pub use ports::{Environment, ListQuery, Page, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
+pub use shared::Shared;
 pub use value::{
     Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
 };

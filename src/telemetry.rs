@@ -1,4 +1,6 @@
-//! Logs: one JSON line an event, or text for people.
+//! Logs, one JSON line an event or text for people; and [`metrics`].
+
+pub mod metrics;
 
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;

@@ -14,5 +14,5 @@ pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{HttpApi, grpc_router, http_router};
 pub use policy::AccessPolicy;
-pub use probes::{EventsProbe, Probes};
+pub use probes::{CacheProbe, EventsProbe, Probes};
 pub use server::serve;

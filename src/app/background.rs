@@ -7,8 +7,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::{BadConfiguration, Error};
+use crate::cache::CachedProducts;
 use crate::config::{Config, PublisherKind};
-use crate::events::feed::Feed;
+use crate::domain::ProductStore;
+use crate::events::feed::{Feed, Listener};
 use crate::events::publisher::{Configured, Dapr, InProcess, RedisStreams, dapr};
 use crate::events::relay::{self, Relay};
 use crate::lifecycle::{Readiness, State};
@@ -27,18 +29,26 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start(
+    /// Starts them; a cache hears of all changes.
+    pub(super) fn start<S: ProductStore>(
         config: &Config,
         pool: &PgPool,
         bell: &Bell,
         readiness: &Readiness,
+        cache: Option<CachedProducts<S>>,
     ) -> Result<Self, Error> {
         let publisher = publisher(config)?;
         tokio::spawn(bell.clone().connect(pool.clone()));
+        let outbox = PgOutbox::new(pool.clone());
+        if let Some(cache) = cache.clone() {
+            let outbox = outbox.clone();
+            tokio::spawn(async move { cache.learn(&outbox).await });
+        }
         tokio::spawn(follow(
-            Feed::new(PgOutbox::new(pool.clone())),
+            Feed::new(outbox),
             bell.clone(),
             readiness.clone(),
+            cache,
         ));
         let relay = Relay::new(
             PgOutbox::new(pool.clone()),
@@ -106,9 +116,9 @@ fn publisher(config: &Config) -> Result<Configured, Error> {
 }
 
 /// Tells the watchers, and those in this process who listen, of all changes.
-async fn follow(feed: Feed, bell: Bell, readiness: Readiness) {
+async fn follow<L: Listener>(feed: Feed, bell: Bell, readiness: Readiness, listener: L) {
     if has_tables(&readiness).await {
-        feed.run(bell.listen(), ()).await;
+        feed.run(bell.listen(), listener).await;
     }
 }
 

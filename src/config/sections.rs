@@ -30,6 +30,8 @@ section! {
         server: Server;
         /// Where the data is.
         data: Data;
+        /// What is kept of what was read.
+        cache: Cache;
         /// Service discovery. Checked at the start; not used by this version.
         consul: Consul;
         /// Where spans go. Checked at the start; not used by this version.
@@ -38,7 +40,7 @@ section! {
         migration: Migration;
         /// Who may call.
         auth: Auth;
-        /// Switches. Checked at the start; not used by this version.
+        /// Switches.
         features: Features;
         /// Events on their way out.
         events: Events;
@@ -46,7 +48,7 @@ section! {
         dapr: Dapr;
         /// The event bus. Checked at the start; not used by this version.
         kafka: Kafka;
-        /// Metrics. Checked at the start; not used by this version.
+        /// Metrics.
         metrics: Metrics;
         /// What is logged, and how.
         log: Log;
@@ -165,6 +167,20 @@ section! {
         deregister_critical_service_after: bool = true => boolean;
         /// After how long it is removed.
         deregister_critical_service_after_duration: Duration = 30 * SECOND => duration(SECOND..=24 * HOUR);
+    }
+}
+
+section! {
+    /// What is kept of what was read, in the process and in Redis.
+    Cache {
+        /// What keys in Redis begin with.
+        prefix: String = "catalog".to_owned() => text;
+        /// How long a product is kept.
+        product_ttl: Duration = HOUR => duration(SECOND..=24 * HOUR);
+        /// How long a page of a list is kept.
+        list_ttl: Duration = Duration::from_mins(5) => duration(SECOND..=24 * HOUR);
+        /// Most bytes that are kept in the process, about.
+        local_max_bytes: usize = 64 * MIB => number(MIB..=1024 * 1024 * MIB);
     }
 }
 

@@ -60,7 +60,13 @@ fn other_value(name: &str, file: &str) -> String {
         "EVENTS_BATCH" | "EVENTS_MAX_ATTEMPTS" | "EVENTS_STREAM_MAX_LENGTH" => "77",
         "EVENTS_RETENTION" => "7h",
         "LOG_FORMAT" => "text",
-        _ if name.ends_with("_TIMEOUT") || name.ends_with("_INTERVAL") => "7s",
+        "CACHE_LOCAL_MAX_BYTES" => "7777777",
+        _ if name.ends_with("_TTL")
+            || name.ends_with("_TIMEOUT")
+            || name.ends_with("_INTERVAL") =>
+        {
+            "7s"
+        }
         _ if name.ends_with("_EXPIRATION")
             || name.ends_with("_PORT")
             || name.ends_with("_CONNECTIONS")

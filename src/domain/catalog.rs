@@ -8,6 +8,7 @@ use super::event::{Cause, Change, Event};
 use super::id::ProductId;
 use super::ports::{Environment, ListQuery, Page, ProductStore};
 use super::product::{NewProduct, Product, ProductPatch};
+use super::shared::Shared;
 use super::value::Sku;
 
 /// How a caller names a product.
@@ -41,17 +42,17 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
     }
 
     /// A page of the products, the newest first.
-    pub async fn list(&self, query: &ListQuery) -> Result<Page> {
-        self.store.list(query).await
+    pub async fn list(&self, query: &ListQuery) -> Result<Shared<Page>> {
+        self.store.read_list(query).await
     }
 
     /// The product a caller named.
-    pub async fn get(&self, key: &ProductKey) -> Result<Product> {
+    pub async fn get(&self, key: &ProductKey) -> Result<Shared<Product>> {
         match key {
-            ProductKey::Id(id) => self.store.find(*id).await?.ok_or_else(|| missing(*id)),
+            ProductKey::Id(id) => self.store.read(*id).await?.ok_or_else(|| missing(*id)),
             ProductKey::Sku(sku) => self
                 .store
-                .find_by_sku(sku)
+                .read_by_sku(sku)
                 .await?
                 .ok_or_else(|| Error::product_not_found(sku.as_str())),
         }

@@ -10,6 +10,7 @@ use super::event::Event;
 use super::id::ProductId;
 use super::inventory::Availability;
 use super::product::{Product, ProductSummary};
+use super::shared::Shared;
 use super::value::{Category, Sku, Warehouse};
 
 /// Which products to list.
@@ -143,6 +144,25 @@ pub trait ProductStore: Send + Sync + 'static {
     /// Makes a change and keeps its event, both or none of them. `None` when the product is not, or no longer, the one
     /// that the change begins with; [`Error::AlreadyExists`] when its SKU is in use.
     fn write(&self, event: &Event) -> impl Future<Output = Result<Option<Written>>> + Send;
+
+    /// As [`list`](Self::list), for callers who do not change what they read: it may come from a cache. It holds every
+    /// change that this store has answered for.
+    fn read_list(&self, query: &ListQuery) -> impl Future<Output = Result<Shared<Page>>> + Send {
+        async { self.list(query).await.map(Shared::new) }
+    }
+
+    /// As [`find`](Self::find), in the way of [`read_list`](Self::read_list).
+    fn read(&self, id: ProductId) -> impl Future<Output = Result<Option<Shared<Product>>>> + Send {
+        async move { Ok(self.find(id).await?.map(Shared::new)) }
+    }
+
+    /// As [`find_by_sku`](Self::find_by_sku), in the way of [`read_list`](Self::read_list).
+    fn read_by_sku(
+        &self,
+        sku: &Sku,
+    ) -> impl Future<Output = Result<Option<Shared<Product>>>> + Send {
+        async { Ok(self.find_by_sku(sku).await?.map(Shared::new)) }
+    }
 }
 
 /// Time and randomness.

@@ -199,6 +199,12 @@ impl Attributes {
         &self.0
     }
 
+    /// How many bytes they take as compact JSON.
+    pub fn bytes(&self) -> usize {
+        // What was parsed can be written.
+        serde_json::to_vec(&self.0).map_or(0, |json| json.len())
+    }
+
     /// The object, owned.
     pub fn into_map(self) -> Map<String, Value> {
         self.0

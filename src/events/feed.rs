@@ -19,6 +19,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How long the outbox may take to answer before changes count as missed: caches must not trust what they hold then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Most events that are read at a time.
 const BATCH: i64 = 1000;
 
@@ -33,8 +36,8 @@ const BOOKMARK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Hears of every change, in order.
 pub trait Listener: Send + Sync + 'static {
-    /// These changes happened.
-    fn changed(&self, events: &[OutboxEvent]);
+    /// These changes happened, perhaps none; all up to the end of the batch are told.
+    fn changed(&self, batch: &Batch);
 
     /// From now on changes may be missed, until [`Self::found`].
     fn lost(&self);
@@ -43,13 +46,25 @@ pub trait Listener: Send + Sync + 'static {
     fn found(&self);
 }
 
-/// Nobody listens.
-impl Listener for () {
-    fn changed(&self, _: &[OutboxEvent]) {}
+/// Somebody listens, or nobody.
+impl<L: Listener> Listener for Option<L> {
+    fn changed(&self, batch: &Batch) {
+        if let Some(listener) = self {
+            listener.changed(batch);
+        }
+    }
 
-    fn lost(&self) {}
+    fn lost(&self) {
+        if let Some(listener) = self {
+            listener.lost();
+        }
+    }
 
-    fn found(&self) {}
+    fn found(&self) {
+        if let Some(listener) = self {
+            listener.found();
+        }
+    }
 }
 
 /// Reads the outbox for all who want to know.
@@ -105,7 +120,8 @@ impl Feed {
     pub async fn run<L: Listener>(self, mut bell: watch::Receiver<()>, listener: L) {
         loop {
             bell.mark_unchanged();
-            match self.read(&listener).await {
+            let read = tokio::time::timeout(PATIENCE, self.read(&listener)).await;
+            match read.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".into()))) {
                 Ok(true) => {}
                 Ok(false) => {
                     if let Ok(Err(_)) = tokio::time::timeout(POLL, bell.changed()).await {
@@ -134,10 +150,10 @@ impl Feed {
         };
         let batch = self.0.outbox.read(&position, BATCH).await?;
         let (more, end) = (batch.more, batch.end());
+        listener.changed(&batch);
         if batch.events.is_empty() {
             self.set_position(end);
         } else {
-            listener.changed(&batch.events);
             let mut position = self.lock();
             // Without a watcher there is nobody to tell.
             let _ = self.0.batches.send(Arc::new(batch));

@@ -1,6 +1,7 @@
 //! `catalog.v1.CatalogService`.
 
 use tonic::{Request, Response, Status};
+use transcode::Rendered;
 
 use super::cause::cause;
 use super::convert;
@@ -35,7 +36,8 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
             .list(&query)
             .await
             .map_err(|error| status(&error))?;
-        Ok(Response::new(convert::page(&query, page)))
+        let rendered = page.derived(|page| Rendered::new(convert::page(&query, page.clone())));
+        Ok(rendered.answer(&request))
     }
 
     async fn get_product(
@@ -48,9 +50,12 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
             .get(&key)
             .await
             .map_err(|error| status(&error))?;
-        Ok(Response::new(pb::GetProductResponse {
-            product: Some(convert::product(product)),
-        }))
+        let rendered = product.derived(|product| {
+            Rendered::new(pb::GetProductResponse {
+                product: Some(convert::product(product.clone())),
+            })
+        });
+        Ok(rendered.answer(&request))
     }
 
     async fn create_product(

@@ -8,6 +8,7 @@ mod relay;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use sqlx::PgPool;
@@ -115,6 +116,11 @@ impl Position {
             upto: parse(upto)?,
             last,
         })
+    }
+
+    /// One who stands here has read all of the transactions before this one.
+    pub fn horizon(&self) -> u64 {
+        self.after.xmin()
     }
 
     /// Whether one who stands here has read an event that is in the outbox.
@@ -447,4 +453,44 @@ impl PgOutbox {
             Ok(())
         })
     }
+
+    /// The products that changed within `age`, with the last transaction that changed each, unless there are more than
+    /// `limit` changes.
+    pub async fn changed_products(&self, age: Duration, limit: i64) -> Result<Changes> {
+        let rows = sqlx::query!(
+            r#"WITH recent AS (
+                   SELECT xid, product_id, created_at FROM outbox ORDER BY xid DESC, seq DESC LIMIT $2::bigint + 1
+               )
+               SELECT product_id AS "product_id?", max(xid)::text::bigint AS xid, count(*) AS "count!",
+                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "now!"
+                 FROM recent WHERE created_at >= now() - make_interval(secs => $1)
+                GROUP BY GROUPING SETS ((product_id), ())"#,
+            age.as_secs_f64(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(from_sqlx)?;
+        let mut products = Vec::with_capacity(rows.len());
+        let (mut now, mut count) = (0, 0);
+        for row in rows {
+            if let (Some(id), Some(xid)) = (row.product_id, row.xid) {
+                products.push((ProductId::new(id), recorded(xid, 0)?.xid));
+            } else {
+                // Of all products.
+                (now, count) = (recorded(row.now, 0)?.xid, row.count);
+            }
+        }
+        let products = (count <= limit).then_some(products);
+        Ok(Changes { now, products })
+    }
+}
+
+/// What changed lately.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The first transaction that was not begun.
+    pub now: u64,
+    /// The products, each with the last transaction that changed it; none when there are too many.
+    pub products: Option<Vec<(ProductId, u64)>>,
 }

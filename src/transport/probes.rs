@@ -1,5 +1,6 @@
 //! `/health` and `/ready`: what operators and their machines ask.
 
+mod cache;
 mod events;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::domain::ports::Environment as _;
 use crate::lifecycle::{self, NAME, Readiness, VERSION};
 use crate::system::SystemEnvironment;
 
+pub use cache::CacheProbe;
 pub use events::EventsProbe;
 
 /// Longest wait for the database's answer.
@@ -35,6 +37,8 @@ pub struct Probes {
     pub readiness: Readiness,
     /// When the process began.
     pub started: Instant,
+    /// The cache, where reads are cached.
+    pub cache: Option<CacheProbe>,
 }
 
 /// The routes of the probes.
@@ -48,8 +52,18 @@ pub(super) fn router(probes: Arc<Probes>) -> Router {
 /// How the service and what it depends on are. It answers 200 as long as the process works: a database that is away is
 /// no reason to restart the service, which comes back by itself.
 async fn health(State(probes): State<Arc<Probes>>) -> Response {
-    let (database, events) = tokio::join!(probes.database(), probes.events.look());
-    let healthy = database.status == HEALTHY && events.status == HEALTHY;
+    let cache = async {
+        match &probes.cache {
+            Some(cache) => Some(cache.look().await),
+            None => None,
+        }
+    };
+    let (database, events, cache) = tokio::join!(probes.database(), probes.events.look(), cache);
+    let others = [
+        events.status,
+        cache.as_ref().map_or(HEALTHY, |cache| cache.status),
+    ];
+    let healthy = database.status == HEALTHY && others == [HEALTHY; 2];
     let health = Health {
         status: if healthy { HEALTHY } else { DEGRADED },
         service: Service {
@@ -57,7 +71,11 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
             version: VERSION,
             uptime: uptime(probes.started.elapsed()),
         },
-        checks: Checks { database, events },
+        checks: Checks {
+            database,
+            cache,
+            events,
+        },
         timestamp: now(),
     };
     json_answer(StatusCode::OK, &health)
@@ -65,6 +83,7 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
 
 const HEALTHY: &str = "healthy";
 const DEGRADED: &str = "degraded";
+const UNHEALTHY: &str = "unhealthy";
 
 /// The answer of `/health`. What is not configured has no check.
 #[derive(Serialize)]
@@ -85,6 +104,8 @@ struct Service {
 #[derive(Serialize)]
 struct Checks {
     database: Database,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<cache::Cache>,
     events: events::Events,
 }
 
@@ -133,8 +154,8 @@ impl Probes {
         let answered = matches!(tokio::time::timeout(PING_TIMEOUT, ping).await, Ok(Ok(_)));
         let size = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
         Database {
-            status: if answered { HEALTHY } else { "unhealthy" },
-            latency: answered.then(|| format!("{}ms", begun.elapsed().as_millis())),
+            status: if answered { HEALTHY } else { UNHEALTHY },
+            latency: answered.then(|| milliseconds(begun)),
             connections: format!(
                 "{}/{}",
                 size.saturating_sub(self.pool.num_idle()),
@@ -142,6 +163,10 @@ impl Probes {
             ),
         }
     }
+}
+
+fn milliseconds(since: Instant) -> String {
+    format!("{}ms", since.elapsed().as_millis())
 }
 
 fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {

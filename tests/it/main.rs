@@ -4,6 +4,7 @@
 mod access;
 mod architecture;
 mod asyncapi;
+mod cache;
 mod event_contract;
 mod events;
 mod grpc;

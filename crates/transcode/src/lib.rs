@@ -6,6 +6,7 @@
 //! - [`validate`]: the rules of `buf.validate`;
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
 //! - [`rest`]: binds a request, calls the handler in process, renders its answer, be it a stream, or its error;
+//! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;
 //! - [`event`]: what the contract says about the events of a service.
 //!
@@ -15,6 +16,7 @@
 pub mod event;
 pub mod json;
 pub mod policy;
+mod rendered;
 pub mod rest;
 pub mod router;
 pub mod spec;
@@ -23,6 +25,7 @@ pub mod validate;
 mod violations;
 
 pub use event::{Direction, Event, EventSpec};
+pub use rendered::Rendered;
 pub use spec::{Binding, Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment, Variable};
 pub use violations::{Violation, Violations};
 

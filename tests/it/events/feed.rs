@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use catalog_service::events::feed::{Ended, Feed, Listener, Step};
-use catalog_service::store::outbox::{OutboxEvent, Position};
+use catalog_service::store::outbox::{Batch, OutboxEvent, Position};
 use futures_util::{Stream, StreamExt as _};
 
 use super::{Events, assert_in_order, open, storm};
@@ -14,8 +14,11 @@ use super::{Events, assert_in_order, open, storm};
 struct Ear(Arc<Mutex<Vec<(String, i64)>>>);
 
 impl Listener for Ear {
-    fn changed(&self, events: &[OutboxEvent]) {
-        self.0.lock().unwrap().extend(events.iter().map(version));
+    fn changed(&self, batch: &Batch) {
+        self.0
+            .lock()
+            .unwrap()
+            .extend(batch.events.iter().map(version));
     }
 
     fn lost(&self) {}

@@ -29,7 +29,10 @@ async fn events_check(service: &Service) -> Value {
     let health = service.get("/health", "").await;
     assert_eq!(health.status(), StatusCode::OK);
     let (whole, check) = (&health.body()["status"], &health.body()["checks"]["events"]);
-    assert_eq!(whole, &check["status"], "nothing else is wrong");
+    assert!(
+        check["status"] == "healthy" || whole == "degraded",
+        "{health:?}"
+    );
     check.clone()
 }
 

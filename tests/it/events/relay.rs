@@ -203,6 +203,10 @@ async fn a_refused_event_holds_up_its_product_only_and_is_parked() {
         all.map(|(_, version)| version).collect()
     };
     assert_eq!((of(well), of(sick)), (vec![1, 2, 3], vec![1, 3]));
+    let cures = taken
+        .iter()
+        .filter(|event| event.payload.get().contains("cured"));
+    assert_eq!(cures.count(), 1);
     // The turn that published it may be about to end.
     while events.outbox.refused(false, 10).await.unwrap().len() > 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -177,11 +177,18 @@ impl Service {
         request: http::request::Builder,
         body: impl Into<Vec<u8>>,
     ) -> Response<Vec<u8>> {
+        Self::send_to(&self.http, request, body).await
+    }
+
+    /// Sends a request to a path of another port.
+    pub(crate) async fn send_to(
+        url: &str,
+        request: http::request::Builder,
+        body: impl Into<Vec<u8>>,
+    ) -> Response<Vec<u8>> {
         let mut request: Request<Full<bytes::Bytes>> =
             request.body(Full::from(body.into())).expect("a request");
-        *request.uri_mut() = format!("{}{}", self.http, request.uri())
-            .parse()
-            .expect("a URI");
+        *request.uri_mut() = format!("{url}{}", request.uri()).parse().expect("a URI");
         let client: Client<HttpConnector, _> = Client::builder(TokioExecutor::new()).build_http();
         let (parts, body) = client
             .request(request)

@@ -213,12 +213,14 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
             }
         };
     }
+    let whole = binding.response_body.is_none() && method.location.is_empty();
     let location = location(scope, method, output);
     quote! {
         #index => {
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
                 input: #input,
                 encode: #encode,
+                whole: #whole,
                 location: #location,
             };
             call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)).await

@@ -1292,6 +1292,7 @@ impl<
                             json,
                             answer,
                         ),
+                        whole: false,
                         location: Some(|answer| {
                             let mut location = ::std::string::String::new();
                             location.push_str("/v2/");

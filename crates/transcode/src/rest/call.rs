@@ -14,6 +14,7 @@ use super::{Body, Problem, RequestContext, Transcoder, bind, body, render};
 use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::Policy;
+use crate::rendered::AcceptsJson;
 use crate::spec::{self, Binding};
 use crate::status;
 use crate::validate::Validate;
@@ -42,6 +43,8 @@ pub struct Unary<Req, Res> {
     pub input: Input<Req>,
     /// Writes the JSON of an answer.
     pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// Whether the JSON of the answer's message is all that is needed of it, so that it may be ready made.
+    pub whole: bool,
     /// The Location header of an answer.
     pub location: Option<fn(&Res) -> Option<String>>,
 }
@@ -103,13 +106,19 @@ impl Call {
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
         let reply = self.reply();
+        let handler = |mut request: Request<Req>| {
+            if unary.whole {
+                request.extensions_mut().insert(AcceptsJson);
+            }
+            handler(request)
+        };
         match self.run(policy, &unary.input, None, handler).await {
             Ok((answer, _)) => render::answer(
                 reply.transcoder.settings(),
                 reply.context.as_ref(),
                 reply.binding.spec,
                 unary,
-                answer.get_ref(),
+                &answer,
             ),
             Err(failure) => reply.failure(failure),
         }

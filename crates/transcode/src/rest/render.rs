@@ -13,6 +13,7 @@ use tonic_types::StatusExt as _;
 
 use super::{Body, RequestContext, Settings, Unary};
 use crate::json::kind::camel_case;
+use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
 use crate::status::{INVALID, http_status};
 
@@ -122,22 +123,36 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// Bytes of an answer, about, when it is not known; and of what is around it.
+const EXPECTED: usize = 512;
+const ENVELOPE: usize = 192;
+
 /// The answer of a handler.
 pub(super) fn answer<Req, Res>(
     settings: &Settings,
     context: Option<&RequestContext>,
     spec: &MethodSpec,
     unary: &Unary<Req, Res>,
-    message: &Res,
+    answer: &tonic::Response<Res>,
 ) -> Response<Body> {
+    let message = answer.get_ref();
     let status = StatusCode::from_u16(spec.success_status).unwrap_or(StatusCode::OK);
     let mut response = if status == StatusCode::NO_CONTENT {
         Response::new(Body::empty())
     } else {
-        let mut json = Vec::with_capacity(512);
+        let ready = answer.extensions().get::<Json>();
+        let length = ready.map_or(EXPECTED, |json| json.0.len());
+        let mut json = Vec::with_capacity(length + ENVELOPE);
+        let write = |json: &mut Vec<u8>| match ready {
+            Some(ready) => {
+                json.extend_from_slice(&ready.0);
+                Ok(())
+            }
+            None => (unary.encode)(message, json),
+        };
         let written = if let Some(version) = spec.envelope {
             json.extend_from_slice(br#"{"success":true,"data":"#);
-            (unary.encode)(message, &mut json).and_then(|()| {
+            write(&mut json).and_then(|()| {
                 json.extend_from_slice(br#","meta":"#);
                 serde_json::to_writer(
                     &mut json,
@@ -152,7 +167,7 @@ pub(super) fn answer<Req, Res>(
                 Ok(())
             })
         } else {
-            (unary.encode)(message, &mut json)
+            write(&mut json)
         };
         if written.is_err() {
             // The handler answered with what has no JSON form, such as a time out of range.
