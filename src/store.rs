@@ -1,6 +1,7 @@
 //! Keeps the catalog in PostgreSQL: products, and the events of their changes.
 
 pub mod bell;
+mod connections;
 mod error;
 pub mod outbox;
 pub mod postgres;

@@ -1,11 +1,14 @@
 //! The one place where a database error becomes an error of the domain: by the name of the
 //! constraint, otherwise by the class of the SQLSTATE.
 
-use crate::domain::Error;
+use std::borrow::Borrow;
 
-/// What a failed statement means to a caller.
-pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
-    match &error {
+use crate::domain::Error;
+use crate::domain::error::Cause;
+
+/// What a failed statement means to a caller. An `Arc` shares it among callers.
+pub(super) fn from_sqlx<E: Borrow<sqlx::Error> + Into<Cause>>(error: E) -> Error {
+    match error.borrow() {
         sqlx::Error::Database(database) => {
             if database.is_unique_violation() && database.constraint() == Some("idx_products_sku") {
                 return Error::AlreadyExists { field: "sku" };

@@ -37,6 +37,8 @@ pub fn pool(url: &str, settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
                 settings.statement_timeout.as_millis().to_string(),
             ),
             ("timezone", "UTC".to_owned()),
+            // Statements are written so that the plan for any arguments is the right one, and it is made once.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
         ]);
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
