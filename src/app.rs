@@ -15,7 +15,7 @@ use transcode::rest::{Settings, Transcoder};
 use background::Background;
 pub use embedded::Embedded;
 
-use crate::auth::Verifier;
+use crate::auth::{VerifiedTokens, Verifier};
 use crate::cache::{self, CachedProducts};
 use crate::config::Config;
 use crate::domain::Catalog;
@@ -28,6 +28,7 @@ use crate::service::CatalogHandler;
 use crate::store::postgres::{PoolSettings, pool};
 use crate::store::{Bell, PgOutbox, PgProducts};
 use crate::system::SystemEnvironment;
+use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::transport::{
     AccessPolicy, CacheProbe, EventsProbe, GrpcServices, HttpApi, Probes, grpc_router, http_router,
@@ -55,6 +56,8 @@ pub struct Parts {
     pub verifier: Verifier,
     /// When the process began.
     pub started: Instant,
+    /// Gets a line for each request.
+    pub access_log: AccessLog,
 }
 
 /// A service whose ports are open.
@@ -206,7 +209,7 @@ fn routers(
     let max_bytes = config.server.http.max_body_bytes;
     let policy = AccessPolicy {
         environment: SystemEnvironment,
-        verifier: parts.verifier,
+        tokens: VerifiedTokens::new(parts.verifier),
         readiness: readiness.clone(),
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
@@ -257,8 +260,8 @@ fn routers(
     };
     let environment = Arc::new(SystemEnvironment);
     Ok((
-        http_router(api, environment.clone()),
-        grpc_router(grpc, environment),
+        http_router(api, environment.clone(), parts.access_log.clone()),
+        grpc_router(grpc, environment, parts.access_log),
     ))
 }
 

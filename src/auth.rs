@@ -7,6 +7,7 @@
 mod dev_key;
 mod keys;
 mod mint;
+mod verified;
 mod verify;
 
 use time::OffsetDateTime;
@@ -14,6 +15,7 @@ use time::OffsetDateTime;
 pub use self::dev_key::dev_key;
 pub use self::keys::{KeyError, PrivateKey, PublicKey};
 pub use self::mint::{Claims, mint};
+pub use self::verified::VerifiedTokens;
 pub use self::verify::{AuthError, Cause, MAX_TOKEN_BYTES, PUBLIC_MESSAGE, Verifier};
 
 /// An authenticated caller.

@@ -1,26 +1,111 @@
 //! Logs, one JSON line an event or text for people; and [`metrics`].
 
+mod json;
 pub mod metrics;
+pub mod request;
+mod writer;
+
+use std::time::Duration;
 
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+use json::{JsonLayer, Line};
+use request::RequestRecord;
+use writer::LogWriter;
+
+/// Writes a line for each request that was answered. Clones write to the same place.
+#[derive(Clone, Debug)]
+pub struct AccessLog(Option<LogWriter>);
+
+/// What a line says of an answered request, beside its record.
+#[derive(Debug)]
+pub struct Access<'a> {
+    /// How it came: `rest`, `grpc` or `grpc-web`.
+    pub protocol: &'static str,
+    /// Its HTTP method.
+    pub method: &'a str,
+    /// The path of its URL.
+    pub path: &'a str,
+    /// The HTTP status of its answer.
+    pub status: u16,
+    /// The gRPC status, where it is known when the answer begins.
+    pub grpc_status: Option<&'a str>,
+    /// Until the answer began.
+    pub duration: Duration,
+}
 
 /// Begins to log to standard error.
-pub fn init(level: Level, format: LogFormat) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::from_level(level))
-        .with_writer(std::io::stderr);
+pub fn init(level: Level, format: LogFormat) -> AccessLog {
+    let filter = LevelFilter::from_level(level);
+    let registry = tracing_subscriber::registry().with(filter);
     // A second call, as tests make it, finds the first one's subscriber and changes nothing.
-    let _ = match format {
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .try_init(),
-        LogFormat::Text => builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .try_init(),
-    };
+    match format {
+        LogFormat::Json => {
+            let writer = LogWriter::start();
+            let _ = registry.with(JsonLayer(writer.clone())).try_init();
+            AccessLog((Level::INFO <= level).then_some(writer))
+        }
+        LogFormat::Text => {
+            let text = tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+            let _ = registry.with(text).try_init();
+            AccessLog(None)
+        }
+    }
+}
+
+impl AccessLog {
+    /// Writes a line.
+    pub fn log(&self, request: &RequestRecord, access: &Access<'_>) {
+        // For people, or for nobody.
+        let Some(writer) = &self.0 else {
+            let Access {
+                protocol,
+                method,
+                path,
+                status,
+                grpc_status,
+                duration,
+            } = access;
+            let id = &request.context.request_id;
+            tracing::info!(
+                protocol,
+                method,
+                path,
+                status,
+                grpc_status,
+                ?duration,
+                id,
+                "request"
+            );
+            return;
+        };
+        writer.line(false, |bytes| {
+            let caller = (file!(), line!());
+            let mut line = Line::begin(bytes, Level::INFO, Some(request), caller);
+            line.message("request");
+            line.request(request);
+            line.data("protocol", access.protocol);
+            line.data("method", access.method);
+            line.data("path", access.path);
+            line.datum("status", access.status);
+            if let Some(grpc_status) = access.grpc_status {
+                line.data("grpcStatus", grpc_status);
+            }
+            line.duration("duration", access.duration);
+            line.end();
+        });
+    }
+
+    /// Writes the lines that wait, before the process ends.
+    pub fn flush(&self) {
+        if let Some(writer) = &self.0 {
+            writer.flush();
+        }
+    }
 }

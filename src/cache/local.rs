@@ -10,7 +10,6 @@ use futures_util::future::Shared as SharedFuture;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
-use tracing::Instrument as _;
 
 use super::freshness::Stamp;
 use crate::domain::Error;
@@ -155,7 +154,7 @@ where
             // Nobody may be waiting any more.
             let _ = sender.send(outcome.map(|loaded| loaded.value));
         };
-        tokio::spawn(task.in_current_span());
+        tokio::spawn(task);
         outcome
     }
 

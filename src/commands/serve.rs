@@ -8,7 +8,7 @@ use super::{runtime, token};
 use crate::app::{App, Embedded, Error, Parts};
 use crate::config::Config;
 use crate::lifecycle::{NAME, VERSION};
-use crate::telemetry;
+use crate::telemetry::{self, AccessLog};
 
 /// How long the token that is shown at the start is good for.
 const SHOWN_TOKEN_TTL: Duration = Duration::from_hours(24);
@@ -16,20 +16,26 @@ const SHOWN_TOKEN_TTL: Duration = Duration::from_hours(24);
 /// Runs the service until a signal ends it.
 pub(super) fn run(config: &Config) -> Result<(), Error> {
     let started = Instant::now();
-    telemetry::init(config.log.level, config.log.format);
+    let access_log = telemetry::init(config.log.level, config.log.format);
     let embedded = if config.data.database.source.is_none() {
         Some(Embedded::start(&config.data_dir)?)
     } else {
         None
     };
-    let result = serve(config, embedded.as_ref(), started);
+    let result = serve(config, embedded.as_ref(), started, access_log.clone());
+    access_log.flush();
     if let Some(embedded) = embedded {
         embedded.stop()?;
     }
     result
 }
 
-fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Result<(), Error> {
+fn serve(
+    config: &Config,
+    embedded: Option<&Embedded>,
+    started: Instant,
+    access_log: AccessLog,
+) -> Result<(), Error> {
     let parts = Parts {
         database_url: embedded.map_or_else(
             || {
@@ -49,6 +55,7 @@ fn serve(config: &Config, embedded: Option<&Embedded>, started: Instant) -> Resu
             config.auth.jwt.dev_key.unwrap_or(embedded.is_some()),
         )?,
         started,
+        access_log,
     };
     runtime()?.block_on(async {
         let app = App::start(config, parts).await?;

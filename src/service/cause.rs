@@ -1,5 +1,7 @@
 //! Who and what made a change happen, from what a request brought along.
 
+use std::sync::Arc;
+
 use tonic::Request;
 use transcode::rest::RequestContext;
 
@@ -24,7 +26,7 @@ pub(super) fn cause<T>(request: &Request<T>) -> Cause {
     };
     Cause {
         actor: extensions
-            .get::<Principal>()
+            .get::<Arc<Principal>>()
             .map(|principal| principal.subject.clone())
             .unwrap_or_default(),
         correlation_id: header(CORRELATION).unwrap_or_else(|| causation_id.clone()),

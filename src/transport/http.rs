@@ -13,9 +13,10 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, ServiceExt as _};
 use transcode::rest::{Problem, Transcoder};
 
-use super::request::{Protocol, observe};
+use super::request::{Observer, Protocol, observe};
 use super::{cors, docs, probes};
 use crate::domain::ports::Environment;
+use crate::telemetry::AccessLog;
 use crate::transport::Probes;
 
 /// What the HTTP port offers.
@@ -31,7 +32,11 @@ pub struct HttpApi {
 }
 
 /// The router of the HTTP port.
-pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router {
+pub fn http_router<E: Environment>(
+    api: HttpApi,
+    environment: Arc<E>,
+    access_log: AccessLog,
+) -> Router {
     let HttpApi {
         transcoder,
         grpc,
@@ -45,6 +50,10 @@ pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router 
         web: GrpcWebLayer::new().layer(grpc.clone().prepare()),
         grpc: grpc.into_axum_router(),
     };
+    let observer = Observer {
+        environment,
+        access_log,
+    };
     let calls = any(move |request: Request| protocols.clone().call(request));
     Router::new()
         .merge(probes::router(probes))
@@ -56,13 +65,21 @@ pub fn http_router<E: Environment>(api: HttpApi, environment: Arc<E>) -> Router 
         })
         .fallback_service(calls)
         .layer(cors)
-        .layer(from_fn_with_state(environment, observe::<E>))
+        .layer(from_fn_with_state(observer, observe::<E>))
 }
 
 /// The router of the gRPC port.
-pub fn grpc_router<E: Environment>(grpc: Routes, environment: Arc<E>) -> Router {
+pub fn grpc_router<E: Environment>(
+    grpc: Routes,
+    environment: Arc<E>,
+    access_log: AccessLog,
+) -> Router {
+    let observer = Observer {
+        environment,
+        access_log,
+    };
     grpc.into_axum_router()
-        .layer(from_fn_with_state(environment, observe::<E>))
+        .layer(from_fn_with_state(observer, observe::<E>))
 }
 
 /// The three ways to call an RPC on one port; clones share what is inside.

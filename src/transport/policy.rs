@@ -2,6 +2,7 @@
 //! the answers that are streams.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::Extensions;
@@ -15,17 +16,18 @@ use transcode::status::status;
 
 use super::request::Protocol;
 use super::stream::until;
-use crate::auth::{PUBLIC_MESSAGE, Principal, Verifier};
+use crate::auth::{PUBLIC_MESSAGE, Principal, VerifiedTokens};
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
 use crate::service::unavailable;
+use crate::telemetry::request::RequestRecord;
 
 /// Lets in callers that hold what an RPC's contract asks for.
 pub struct AccessPolicy<E> {
     /// Knows the time.
     pub environment: E,
     /// Checks tokens.
-    pub verifier: Verifier,
+    pub tokens: VerifiedTokens,
     /// Whether calls can be answered at all.
     pub readiness: Readiness,
     /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one.
@@ -50,7 +52,7 @@ impl<E: Environment> AccessPolicy<E> {
         &self,
         spec: &MethodSpec,
         metadata: &MetadataMap,
-    ) -> Result<Option<Principal>, Status> {
+    ) -> Result<Option<Arc<Principal>>, Status> {
         if spec.public {
             return Ok(None);
         }
@@ -58,7 +60,7 @@ impl<E: Environment> AccessPolicy<E> {
             .get("authorization")
             .map(|value| value.to_str().unwrap_or_default());
         let principal = self
-            .verifier
+            .tokens
             .verify(header, self.environment.now())
             .map_err(|error| {
                 tracing::info!(rpc = spec.path, %error, "unauthenticated");
@@ -95,7 +97,7 @@ impl<E: Environment> AccessPolicy<E> {
         let from_now = |time| Instant::now().checked_add(time);
         let left = principal.map(|principal| {
             let now = self.environment.now();
-            self.verifier.left(principal, now)
+            self.tokens.verifier().left(principal, now)
         });
         Limits {
             answer: asked.map_or(limit, |asked| asked.min(limit)),
@@ -114,15 +116,20 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         metadata: &MetadataMap,
         extensions: &mut Extensions,
     ) -> Result<Limits, Status> {
-        let span = tracing::Span::current();
-        span.record("rpc", spec.path);
+        let request = RequestRecord::current();
+        if let Some(request) = &request {
+            // Asked before by another layer it is known already.
+            let _ = request.rpc.set(spec.path);
+        }
         let principal = self.authorize(spec, metadata)?;
         if !self.readiness.answers() {
             return Err(unavailable());
         }
-        let limits = self.limits(metadata, extensions, principal.as_ref());
+        let limits = self.limits(metadata, extensions, principal.as_deref());
         if let Some(principal) = principal {
-            span.record("user", &principal.subject);
+            if let Some(request) = &request {
+                let _ = request.principal.set(principal.clone());
+            }
             extensions.insert(principal);
         }
         Ok(limits)

@@ -7,11 +7,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument as _;
 use transcode::rest::RequestContext;
 
 use crate::domain::id;
 use crate::domain::ports::Environment;
+use crate::telemetry::request::{CURRENT, RequestRecord};
+use crate::telemetry::{Access, AccessLog};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,6 +28,15 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
+    /// Its name in the log.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::GrpcWeb => "grpc-web",
+            Self::Grpc => "grpc",
+        }
+    }
+
     /// The protocol the content type names.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
@@ -37,30 +47,39 @@ impl Protocol {
     }
 }
 
+/// What [`observe`] needs.
+pub(super) struct Observer<E> {
+    pub environment: Arc<E>,
+    pub access_log: AccessLog,
+}
+
+impl<E> Clone for Observer<E> {
+    fn clone(&self) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            access_log: self.access_log.clone(),
+        }
+    }
+}
+
 /// Gives a request its context, an answer its request id, and the log a line about both.
 pub(super) async fn observe<E: Environment>(
-    State(environment): State<Arc<E>>,
+    State(observer): State<Observer<E>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let context = RequestContext {
-        request_id: request_id(request.headers(), &*environment),
+        request_id: request_id(request.headers(), &*observer.environment),
         trace_id: trace_id(request.headers()),
     };
     let protocol = Protocol::of(request.headers());
-    let span = tracing::info_span!(
-        "request",
-        requestId = context.request_id,
-        traceId = context.trace_id,
-        rpc = tracing::field::Empty,
-        user = tracing::field::Empty,
-    );
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answer_id = HeaderValue::from_str(&context.request_id);
+    let record = Arc::new(RequestRecord::new(context.clone()));
     request.extensions_mut().insert(protocol);
     request.extensions_mut().insert(context);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = CURRENT.scope(record.clone(), next.run(request)).await;
     if let Ok(answer_id) = answer_id {
         response.headers_mut().insert(X_REQUEST_ID, answer_id);
     }
@@ -69,10 +88,15 @@ pub(super) async fn observe<E: Environment>(
         .headers()
         .get("grpc-status")
         .and_then(|value| value.to_str().ok());
-    let status = response.status().as_u16();
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let _entered = span.enter();
-    tracing::info!(?protocol, %method, path, status, grpc_status, duration_us, "request");
+    let access = Access {
+        protocol: protocol.as_str(),
+        method: method.as_str(),
+        path: &path,
+        status: response.status().as_u16(),
+        grpc_status,
+        duration: started.elapsed(),
+    };
+    observer.access_log.log(&record, &access);
     response
 }
 

@@ -2,12 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use tonic::Status;
-use tracing::Span;
 use transcode::policy::BoxStream;
+
+use crate::telemetry::request::{CURRENT, RequestRecord};
 
 /// Passes the messages of a stream on until `end` says why there are no more. A panic of the stream ends it with the
 /// status that `panicked` makes, and nothing else on its connection.
@@ -20,7 +22,7 @@ pub(super) fn until<T: Send + 'static>(
         messages: Some(messages),
         end: Box::pin(end),
         panicked: Box::new(panicked),
-        span: Span::current(),
+        request: RequestRecord::current(),
     })
 }
 
@@ -29,8 +31,8 @@ struct Until<T> {
     messages: Option<BoxStream<T>>,
     end: Pin<Box<dyn Future<Output = Status> + Send>>,
     panicked: Box<dyn Fn() -> Status + Send>,
-    /// That of the request, for what is logged long after its answer began.
-    span: Span,
+    /// For what is logged long after the answer began.
+    request: Option<Arc<RequestRecord>>,
 }
 
 impl<T> Stream for Until<T> {
@@ -38,10 +40,20 @@ impl<T> Stream for Until<T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(request) = this.request.clone() {
+            CURRENT.sync_scope(request, || this.next(context))
+        } else {
+            this.next(context)
+        }
+    }
+}
+
+impl<T> Until<T> {
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        let this = self;
         let Some(messages) = &mut this.messages else {
             return Poll::Ready(None);
         };
-        let _entered = this.span.enter();
         let next = if let Poll::Ready(status) = this.end.as_mut().poll(context) {
             Poll::Ready(Some(Err(status)))
         } else {

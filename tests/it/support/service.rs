@@ -77,7 +77,8 @@ impl Service {
                 if let Ok(event) = serde_json::from_str::<Value>(&line)
                     && event["message"] == "listening"
                 {
-                    let _ = sender.send((event["http"].clone(), event["grpc"].clone()));
+                    let _ =
+                        sender.send((event["data"]["http"].clone(), event["data"]["grpc"].clone()));
                 }
                 let mut log = lines.lock().expect("the log");
                 log.push_str(&line);

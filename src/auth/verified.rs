@@ -1,0 +1,117 @@
+//! Tokens that were found good, so that a caller who comes again costs a look-up and no signature.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use time::OffsetDateTime;
+
+use super::{AuthError, Principal, Verifier};
+
+/// Most bytes of tokens that are kept: some ten thousand of the usual length.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The usual length of a token.
+const EXPECTED_BYTES: usize = 1024;
+
+/// Checks bearer tokens, each only once as long as it is good. A token that is not good is checked every time.
+///
+/// The keys are the whole headers: a hash would have to be one that nobody can find a second text for, which costs more
+/// than all the rest. They are in memory anyway while they are checked.
+#[derive(Debug)]
+pub struct VerifiedTokens {
+    verifier: Verifier,
+    known: Cache<Box<str>, Arc<Principal>, Bytes>,
+}
+
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<Box<str>, Arc<Principal>> for Bytes {
+    fn weight(&self, header: &Box<str>, principal: &Arc<Principal>) -> u64 {
+        let scopes: usize = principal.scopes.iter().map(String::len).sum();
+        (header.len() + principal.subject.len() + scopes) as u64
+    }
+}
+
+impl VerifiedTokens {
+    /// Tokens that `verifier` finds good.
+    pub fn new(verifier: Verifier) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "a constant that fits")]
+        let expected = MAX_BYTES as usize / EXPECTED_BYTES;
+        Self {
+            verifier,
+            known: Cache::with_weighter(expected, MAX_BYTES, Bytes),
+        }
+    }
+
+    /// Who checks them.
+    pub const fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// As [`Verifier::verify`].
+    pub fn verify(
+        &self,
+        authorization: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Principal>, AuthError> {
+        let header = authorization.unwrap_or_default();
+        if let Some(principal) = self.known.get(header) {
+            if !self.verifier.left(&principal, now).is_zero() {
+                return Ok(principal);
+            }
+            self.known.remove(header);
+        }
+        let principal = Arc::new(self.verifier.verify(authorization, now)?);
+        self.known.insert(header.into(), principal.clone());
+        Ok(principal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::auth::keys::{PrivateKey, generate_pem};
+    use crate::auth::{Claims, mint};
+
+    const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+    #[test]
+    fn a_good_token_is_known_until_it_ends() {
+        let key = PrivateKey::from_pem(generate_pem().unwrap().as_bytes()).unwrap();
+        let claims = Claims {
+            subject: "user_456",
+            scopes: &["catalog:read".to_owned()],
+            issuer: "issuer",
+            audience: "audience",
+            issued_at: NOW,
+            ttl: Duration::from_mins(1),
+            token_id: "jti",
+        };
+        let header = format!("Bearer {}", mint(&key, &claims).unwrap());
+        let leeway = Duration::from_secs(5);
+        let tokens = VerifiedTokens::new(Verifier::new(
+            vec![key.public()],
+            "issuer",
+            "audience",
+            leeway,
+        ));
+        let verify = |header: &str, seconds| {
+            tokens.verify(Some(header), NOW + time::Duration::seconds(seconds))
+        };
+        let first = verify(&header, 0).unwrap();
+        assert!(Arc::ptr_eq(&first, &verify(&header, 64).unwrap()), "known");
+        assert_eq!(verify(&header, 65), Err(AuthError::Expired));
+        assert_eq!(tokens.known.len(), 0);
+        for bad in [header.to_lowercase(), format!("{header}x"), String::new()] {
+            assert!(verify(&bad, 0).is_err());
+        }
+        assert_eq!(tokens.known.len(), 0, "only good ones");
+        assert_eq!(tokens.verify(None, NOW), Err(AuthError::Missing));
+    }
+}

@@ -1,0 +1,257 @@
+//! A line of the log as JSON: the same members for events and for requests.
+
+use std::fmt;
+use std::io::Write as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::request::RequestRecord;
+use super::writer::LogWriter;
+use crate::domain::Environment as _;
+use crate::lifecycle::{NAME, VERSION};
+use crate::system::SystemEnvironment;
+
+/// What all lines say of the service.
+static SERVICE: LazyLock<String> = LazyLock::new(|| {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let id = serde_json::Value::from(host.trim());
+    format!(
+        r#","service":"{NAME}","service.id":{id},"service.name":"{NAME}","service.version":"{VERSION}""#
+    )
+});
+
+/// One line. [`data`](Self::data) after the message; [`end`](Self::end) last.
+pub struct Line<'a> {
+    bytes: &'a mut Vec<u8>,
+    separator: &'static [u8],
+}
+
+impl<'a> Line<'a> {
+    /// Begins a line. `caller` is a file and a line in it.
+    pub fn begin(
+        bytes: &'a mut Vec<u8>,
+        level: Level,
+        request: Option<&RequestRecord>,
+        caller: (&str, u32),
+    ) -> Self {
+        bytes.extend_from_slice(br#"{"timestamp":""#);
+        timestamp(bytes, SystemEnvironment.now());
+        let mut line = Self {
+            bytes,
+            separator: b"",
+        };
+        line.raw(br#"","level":""#);
+        line.raw(level.as_str().as_bytes());
+        line.raw(b"\"");
+        line.raw(SERVICE.as_bytes());
+        if let Some(trace_id) = request.and_then(|request| request.context.trace_id.as_ref()) {
+            line.raw(br#","trace.id":"#);
+            line.text(trace_id);
+        }
+        line.raw(br#","caller":""#);
+        line.raw(caller.0.as_bytes());
+        // Writing to a Vec can't fail.
+        let _ = write!(line.bytes, ":{}\"", caller.1);
+        line
+    }
+
+    /// The message, after which the data begins.
+    pub fn message(&mut self, message: &str) {
+        self.raw(br#","message":"#);
+        self.text(message);
+        self.raw(br#","data":{"#);
+    }
+
+    /// A member of the data that is text.
+    pub fn data(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.text(value);
+    }
+
+    /// A member of the data that is a number or a truth value.
+    pub fn datum(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        let _ = write!(self.bytes, "{value}");
+    }
+
+    /// A member of the data that is a time, in milliseconds: `25.031ms`.
+    pub fn duration(&mut self, name: &str, duration: Duration) {
+        self.name(name);
+        let micros = duration.as_micros();
+        let _ = write!(self.bytes, "\"{}.{:03}ms\"", micros / 1000, micros % 1000);
+    }
+
+    /// What is known of a request.
+    pub fn request(&mut self, request: &RequestRecord) {
+        if let Some(rpc) = request.rpc.get() {
+            self.data("operation", rpc.trim_start_matches('/'));
+        }
+        if let Some(principal) = request.principal.get() {
+            self.data("userId", &principal.subject);
+        }
+        self.data("requestId", &request.context.request_id);
+    }
+
+    /// Ends the line.
+    pub fn end(self) {
+        self.bytes.extend_from_slice(b"}}");
+    }
+
+    fn name(&mut self, name: &str) {
+        self.raw(self.separator);
+        self.separator = b",";
+        self.text(name);
+        self.raw(b":");
+    }
+
+    fn text(&mut self, text: &str) {
+        // Writing to a Vec can't fail.
+        let _ = serde_json::to_writer(&mut *self.bytes, text);
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// RFC 3339 with microseconds, in UTC.
+fn timestamp(bytes: &mut Vec<u8>, time: OffsetDateTime) {
+    let _ = write!(
+        bytes,
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.microsecond()
+    );
+}
+
+/// Writes events as lines.
+pub(super) struct JsonLayer(pub LogWriter);
+
+impl<S: Subscriber> Layer<S> for JsonLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let request = RequestRecord::current();
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let caller = (
+            metadata.file().unwrap_or_else(|| metadata.target()),
+            metadata.line().unwrap_or_default(),
+        );
+        self.0.line(true, |bytes| {
+            let mut line = Line::begin(bytes, *metadata.level(), request.as_deref(), caller);
+            line.message(&message.0);
+            event.record(&mut Data(&mut line));
+            if let Some(request) = &request {
+                line.request(request);
+            }
+            line.end();
+        });
+    }
+}
+
+const MESSAGE: &str = "message";
+
+/// Takes the message out of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == MESSAGE {
+            self.0 = format!("{value:?}");
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == MESSAGE {
+            value.clone_into(&mut self.0);
+        }
+    }
+}
+
+/// Takes all but the message out of an event.
+struct Data<'a, 'b>(&'a mut Line<'b>);
+
+impl Visit for Data<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() != MESSAGE {
+            self.0.data(field.name(), &format!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != MESSAGE {
+            self.0.data(field.name(), value);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.datum(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.datum(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.datum(field.name(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use transcode::rest::RequestContext;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_whatever_is_in_it() {
+        let request = RequestRecord::new(RequestContext {
+            request_id: "req_1".to_owned(),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        });
+        request.rpc.set("/a.B/C").unwrap();
+        let mut bytes = Vec::new();
+        let mut line = Line::begin(&mut bytes, Level::WARN, Some(&request), ("src/a.rs", 7));
+        line.message("\"quoted\"\n");
+        line.data("path", "/\u{1}ä");
+        line.datum("status", 200);
+        line.duration("duration", Duration::from_micros(25_031));
+        line.request(&request);
+        line.end();
+        let line: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["service"], "catalog-service");
+        assert_eq!(line["service.version"], VERSION);
+        assert_eq!(line["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(line["caller"], "src/a.rs:7");
+        assert_eq!(line["message"], "\"quoted\"\n");
+        assert_eq!(line["data"]["path"], "/\u{1}ä");
+        assert_eq!(line["data"]["status"], 200);
+        assert_eq!(line["data"]["duration"], "25.031ms");
+        assert_eq!(line["data"]["operation"], "a.B/C");
+        assert_eq!(line["data"]["requestId"], "req_1");
+        assert_eq!(line["timestamp"].as_str().unwrap().len(), 27);
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let mut bytes = Vec::new();
+        timestamp(
+            &mut bytes,
+            time::macros::datetime!(2024-01-05 01:02:03.000004 UTC),
+        );
+        assert_eq!(bytes, b"2024-01-05T01:02:03.000004Z");
+    }
+}
