@@ -5,6 +5,7 @@ mod access;
 mod architecture;
 mod asyncapi;
 mod cache;
+mod deploy;
 mod event_contract;
 mod events;
 mod grpc;
