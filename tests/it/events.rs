@@ -1,5 +1,6 @@
 //! The outbox, the relay and the feed on a real PostgreSQL.
 
+mod crash;
 mod feed;
 mod operation;
 mod outbox;

@@ -52,6 +52,23 @@ impl Service {
         )
     }
 
+    /// Starts another one on the same database, with the same keys.
+    pub(crate) fn replica(&self, variables: &[(&str, &str)]) -> Self {
+        let database = Database {
+            url: self.database.url.clone(),
+        };
+        let keys = self.data.path().to_string_lossy();
+        let mut variables = variables.to_vec();
+        variables.push(("CATALOG_DATA_DIR", &keys));
+        Self::start_on(database, tempfile::tempdir().expect("a folder"), &variables)
+    }
+
+    /// Kills the process, which can then only be started again.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Starts again with the same data.
     pub(crate) fn restart(mut self, variables: &[(&str, &str)]) -> Self {
         let _ = self.child.kill();
