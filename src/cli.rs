@@ -3,6 +3,7 @@
 //! Long options may be written with one dash or two (`-conf DIR`, `-conf=DIR`, `--conf DIR`): the deployments
 //! this service takes over from start their binaries with `-conf`.
 
+mod counts;
 mod events;
 pub mod healthcheck;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use counts::CountsCommand;
 pub use events::{EventsCommand, EventsFormat, Replay};
 
 /// A complete command line.
@@ -77,6 +79,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: EventsCommand,
+    },
+    /// Look after the counts behind the totals of lists
+    Counts {
+        /// What to do
+        #[command(subcommand)]
+        command: CountsCommand,
     },
     /// Fill a running service with products and show how fast it takes them
     Demo {
@@ -357,6 +365,16 @@ mod tests {
         assert_eq!(command(&["asyncapi", "--write", "docs/events"]), written);
         let both = parse(&["asyncapi", "--write", "x", "--format", "json"]);
         assert_eq!(both, Err(ErrorKind::ArgumentConflict));
+    }
+
+    #[test]
+    fn counts_are_made_anew_when_that_is_said() {
+        let recount = Command::Counts {
+            command: CountsCommand::Recount,
+        };
+        assert_eq!(command(&["counts", "recount"]), recount);
+        let nothing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        assert_eq!(parse(&["counts"]), Err(nothing));
     }
 
     #[test]

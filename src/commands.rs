@@ -1,5 +1,7 @@
 //! What the binary does, by subcommand.
 
+mod counts;
+mod database;
 mod demo;
 mod events;
 mod serve;
@@ -44,6 +46,7 @@ pub fn run(cli: Cli) -> ExitCode {
             print!("{}", format.pick(ASYNCAPI_JSON, ASYNCAPI_YAML));
             ExitCode::SUCCESS
         }
+        Command::Counts { command } => with_config(&|config| counts::run(config, command)),
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Demo {
             count,

@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod inventory;
+pub mod list;
 pub mod ports;
 pub mod product;
 pub mod shared;
@@ -18,7 +19,8 @@ pub use error::{Error, FieldViolation, Result};
 pub use event::{Cause, Change, Event};
 pub use id::ProductId;
 pub use inventory::Availability;
-pub use ports::{Environment, ListQuery, Page, ProductStore, Recorded, Written};
+pub use list::{ListQuery, Page};
+pub use ports::{Environment, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 pub use shared::Shared;
 pub use value::{

@@ -2,11 +2,13 @@
 
 pub mod bell;
 mod connections;
+pub mod counts;
 mod error;
 pub mod outbox;
 pub mod postgres;
 pub mod products;
 
 pub use bell::Bell;
+pub use counts::PgCounts;
 pub use outbox::PgOutbox;
 pub use products::PgProducts;

@@ -15,7 +15,7 @@ use crate::events::publisher::{Configured, Dapr, InProcess, RedisStreams, dapr};
 use crate::events::relay::{self, Relay};
 use crate::lifecycle::{Readiness, State};
 use crate::redis::Redis;
-use crate::store::{Bell, PgOutbox};
+use crate::store::{Bell, PgCounts, PgOutbox};
 use crate::system::SystemEnvironment;
 
 /// Longest time the last events get when the service stops; what is left, another instance or the next start publishes.
@@ -49,6 +49,11 @@ impl Background {
             bell.clone(),
             readiness.clone(),
             cache,
+        ));
+        tokio::spawn(count(
+            PgCounts::new(pool.clone()),
+            bell.clone(),
+            readiness.clone(),
         ));
         let relay = Relay::new(
             PgOutbox::new(pool.clone()),
@@ -119,6 +124,13 @@ fn publisher(config: &Config) -> Result<Configured, Error> {
 async fn follow<L: Listener>(feed: Feed, bell: Bell, readiness: Readiness, listener: L) {
     if has_tables(&readiness).await {
         feed.run(bell.listen(), listener).await;
+    }
+}
+
+/// Moves the counts of products on.
+async fn count(counts: PgCounts, bell: Bell, readiness: Readiness) {
+    if has_tables(&readiness).await {
+        counts.run(bell.listen()).await;
     }
 }
 

@@ -115,7 +115,8 @@ impl Remote {
         // A tuple in JSON, so that no two queries have the same text.
         let category = query.category().map(Category::as_str);
         let warehouse = query.warehouse().map(Warehouse::as_str);
-        let text = json!([query.page(), query.limit(), category, warehouse]).to_string();
+        let after = query.after().map(|id| id.to_string());
+        let text = json!([query.page(), after, query.limit(), category, warehouse]).to_string();
         let digest = digest(&SHA256, text.as_bytes());
         let hash = digest.as_ref()[..16]
             .iter()

@@ -92,6 +92,8 @@ struct StoredSummary {
 pub(super) struct StoredPage {
     products: Vec<StoredSummary>,
     total: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl From<&Money> for StoredMoney {
@@ -201,6 +203,7 @@ impl From<&Page> for StoredPage {
         Self {
             products: page.items.iter().map(StoredSummary::from).collect(),
             total: page.total,
+            next: page.next.clone(),
         }
     }
 }
@@ -212,6 +215,7 @@ impl StoredPage {
         Ok(Page {
             items: items.collect::<Result<_, _>>()?,
             total: self.total,
+            next: self.next,
         })
     }
 }
@@ -296,6 +300,7 @@ mod tests {
                 updated_at: product.updated_at,
             }],
             total: 41,
+            next: Some("token".to_owned()),
         };
         let json = serde_json::to_vec(&StoredPage::from(&page)).unwrap();
         let stored: StoredPage = serde_json::from_slice(&json).unwrap();

@@ -8,21 +8,19 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::runtime;
-use crate::app::{BadConfiguration, Error};
+use super::{database, runtime};
+use crate::app::Error;
 use crate::cli::{EventsCommand, EventsFormat, Replay};
 use crate::config::Config;
 use crate::domain::{self, id};
 use crate::events::contract::EVENT_PREFIX;
-use crate::migrate::{self, Source, TableName};
 use crate::store::PgOutbox;
 use crate::store::outbox::Refused;
-use crate::store::postgres::{PoolSettings, pool};
 
 /// Does what was asked on the outbox of the configured database.
 pub(super) fn run(config: &Config, command: &EventsCommand) -> Result<(), Error> {
     runtime()?.block_on(async {
-        let outbox = open(config).await?;
+        let outbox = PgOutbox::new(database::open(config).await?);
         match command {
             EventsCommand::List {
                 all, limit, format, ..
@@ -30,31 +28,6 @@ pub(super) fn run(config: &Config, command: &EventsCommand) -> Result<(), Error>
             EventsCommand::Replay(which) => replay(&outbox, which).await,
         }
     })
-}
-
-async fn open(config: &Config) -> Result<PgOutbox, Error> {
-    let Some(url) = &config.data.database.source else {
-        let text = "data.database.source (DATABASE_URL) is not set: it says where the events are";
-        return Err(BadConfiguration(text.to_owned()).into());
-    };
-    let database = &config.data.database;
-    let settings = PoolSettings {
-        max_connections: 1,
-        acquire_timeout: database.timeout,
-        statement_timeout: database.timeout,
-    };
-    let pool = pool(url.expose(), &settings)
-        .map_err(|_| "data.database.source (DATABASE_URL) is not a URL of a PostgreSQL database")?;
-    let connected = pool.acquire().await;
-    let mut connection =
-        connected.map_err(|error| format!("the database does not answer: {error}"))?;
-    let table = TableName::from(config.migration.table.as_str());
-    let status = migrate::status(&mut connection, &Source::embedded(), &table).await?;
-    if !status.pending.is_empty() {
-        let pending = status.pending.join(", ");
-        return Err(format!("the database lacks migrations: {pending}; run `migrate`").into());
-    }
-    Ok(PgOutbox::new(pool.clone()))
 }
 
 async fn list(outbox: &PgOutbox, all: bool, limit: u32, format: EventsFormat) -> Result<(), Error> {

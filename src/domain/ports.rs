@@ -5,110 +5,14 @@ use std::future::Future;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::error::{Error, FieldViolation, Result};
+use super::error::Result;
 use super::event::Event;
 use super::id::ProductId;
 use super::inventory::Availability;
-use super::product::{Product, ProductSummary};
+use super::list::{ListQuery, Page};
+use super::product::Product;
 use super::shared::Shared;
-use super::value::{Category, Sku, Warehouse};
-
-/// Which products to list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ListQuery {
-    page: i32,
-    limit: i32,
-    category: Option<Category>,
-    warehouse: Option<Warehouse>,
-}
-
-impl ListQuery {
-    /// Items of a page when the caller does not say.
-    pub const DEFAULT_LIMIT: i32 = 20;
-    /// Most items of a page.
-    pub const MAX_LIMIT: i32 = 100;
-
-    /// Takes what the caller gave, or says all that is wrong with it.
-    pub fn parse(
-        page: Option<i32>,
-        limit: Option<i32>,
-        category: Option<&str>,
-        warehouse: Option<&str>,
-    ) -> Result<Self> {
-        let mut violations = Vec::new();
-        let page = page.unwrap_or(1);
-        if page < 1 {
-            violations.push(FieldViolation::new("page", "Must be at least 1"));
-        }
-        let limit = limit.unwrap_or(Self::DEFAULT_LIMIT);
-        if !(1..=Self::MAX_LIMIT).contains(&limit) {
-            let message = format!("Must be between 1 and {}", Self::MAX_LIMIT);
-            violations.push(FieldViolation::new("limit", message));
-        }
-        let mut refuse = |field, message| violations.push(FieldViolation::new(field, message));
-        let category = category.and_then(|text| {
-            Category::parse(text)
-                .map_err(|m| refuse("category", m))
-                .ok()
-        });
-        let warehouse = warehouse.and_then(|text| {
-            Warehouse::parse(text)
-                .map_err(|m| refuse("warehouse", m))
-                .ok()
-        });
-        if !violations.is_empty() {
-            return Err(Error::InvalidParameters(violations));
-        }
-        Ok(Self {
-            page,
-            limit,
-            category,
-            warehouse,
-        })
-    }
-
-    /// Number of the page, from 1.
-    pub const fn page(&self) -> i32 {
-        self.page
-    }
-
-    /// Most items of the page, 1 to 100.
-    pub const fn limit(&self) -> i32 {
-        self.limit
-    }
-
-    /// How many items come before the page.
-    pub fn offset(&self) -> i64 {
-        (i64::from(self.page) - 1) * i64::from(self.limit)
-    }
-
-    /// Only products of this category.
-    pub const fn category(&self) -> Option<&Category> {
-        self.category.as_ref()
-    }
-
-    /// Only products of this warehouse.
-    pub const fn warehouse(&self) -> Option<&Warehouse> {
-        self.warehouse.as_ref()
-    }
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The products of the page, the newest first.
-    pub items: Vec<ProductSummary>,
-    /// Products in all pages.
-    pub total: i64,
-}
-
-impl Page {
-    /// Number of pages of `limit` items.
-    pub fn pages(&self, limit: i32) -> i64 {
-        let limit = i64::from(limit.max(1));
-        self.total / limit + i64::from(self.total % limit != 0)
-    }
-}
+use super::value::Sku;
 
 /// Where the store put the event of a change, in the order of its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +46,7 @@ pub trait ProductStore: Send + Sync + 'static {
     fn find_by_sku(&self, sku: &Sku) -> impl Future<Output = Result<Option<Product>>> + Send;
 
     /// Makes a change and keeps its event, both or none of them. `None` when the product is not, or no longer, the one
-    /// that the change begins with; [`Error::AlreadyExists`] when its SKU is in use.
+    /// that the change begins with; [`AlreadyExists`](super::Error::AlreadyExists) when its SKU is in use.
     fn write(&self, event: &Event) -> impl Future<Output = Result<Option<Written>>> + Send;
 
     /// As [`list`](Self::list), for callers who do not change what they read: it may come from a cache. It holds every

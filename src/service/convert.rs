@@ -8,7 +8,7 @@ use crate::domain::catalog::ProductKey;
 use crate::domain::error::{Error, FieldViolation, Result};
 use crate::domain::id::ProductId;
 use crate::domain::inventory::Availability;
-use crate::domain::ports::{ListQuery, Page};
+use crate::domain::list::{ListQuery, Page};
 use crate::domain::product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 use crate::domain::value::{
     Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
@@ -108,6 +108,7 @@ pub(super) fn list_query(request: &pb::ListProductsRequest) -> Result<ListQuery>
         request.limit,
         request.category.as_deref(),
         request.warehouse.as_deref(),
+        request.page_token.as_deref(),
     )
 }
 
@@ -229,6 +230,7 @@ pub(super) fn page(query: &ListQuery, page: Page) -> pb::ListProductsResponse {
             limit: query.limit(),
             total: clamp(page.total),
             total_pages: clamp(page.pages(query.limit())),
+            next_page_token: page.next,
         }),
         products: page.items.into_iter().map(summary).collect(),
     }

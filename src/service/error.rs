@@ -15,10 +15,9 @@ pub fn status(error: &Error) -> Status {
     match error {
         Error::InvalidParameters(violations) => invalid(
             &REASONS,
-            violations.iter().map(|violation| Violation {
-                field: violation.field.clone(),
-                description: violation.message.clone(),
-            }),
+            violations
+                .iter()
+                .map(|violation| Violation::of(&violation.field, &violation.message)),
         ),
         Error::NotFound { .. } => named(&REASONS, Code::NotFound, error.to_string()),
         Error::AlreadyExists { .. } => named(&REASONS, Code::AlreadyExists, error.to_string()),

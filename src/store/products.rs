@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::events::contract::{self, Encoded};
 use lookup::Lookups;
-use row::{Row, SummaryRow, availability};
+use row::{Row, availability};
 
 /// The table `products`.
 #[derive(Clone, Debug)]
@@ -43,13 +43,8 @@ impl PgProducts {
 
 impl ProductStore for PgProducts {
     async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let page = read!(self.connections, connection => list::page(connection, query));
-        let (total, rows) = page.map_err(from_sqlx)?;
-        let items = rows
-            .into_iter()
-            .map(SummaryRow::into_summary)
-            .collect::<Result<_>>()?;
-        Ok(Page { items, total })
+        let rows = read!(self.connections, connection => list::select(connection, query));
+        list::page(query, rows.map_err(from_sqlx)?)
     }
 
     async fn find(&self, id: ProductId) -> Result<Option<Product>> {

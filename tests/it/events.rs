@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use catalog_service::domain::*;
-use catalog_service::store::{Bell, PgOutbox, PgProducts};
+use catalog_service::store::{Bell, PgCounts, PgOutbox, PgProducts};
 use catalog_service::system::SystemEnvironment;
 use sqlx::PgPool;
 
@@ -26,6 +26,7 @@ struct Events {
     pool: PgPool,
     bell: Bell,
     outbox: PgOutbox,
+    counts: PgCounts,
     catalog: Arc<Products>,
 }
 
@@ -36,6 +37,7 @@ async fn open() -> Events {
     Events {
         _database: database,
         outbox: PgOutbox::new(pool.clone()),
+        counts: PgCounts::new(pool.clone()),
         catalog: Arc::new(Catalog::new(products, SystemEnvironment)),
         bell,
         pool,

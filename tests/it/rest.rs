@@ -1,5 +1,7 @@
 //! The catalog over REST: the specification's shapes, and errors in the caller's own terms.
 
+mod pages;
+
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -67,9 +69,10 @@ async fn the_list_has_the_shape_of_the_specification() {
         )
     };
     let expected = format!(
-        r#"{{"success":true,"data":{{"products":[{},{}],"pagination":{{"page":1,"limit":2,"total":3,"totalPages":2}}}},"meta":{{"requestId":"req_abc123","timestamp":{},"version":"1.0"}}}}"#,
+        r#"{{"success":true,"data":{{"products":[{},{}],"pagination":{{"page":1,"limit":2,"total":3,"totalPages":2,"nextPageToken":{}}}}},"meta":{{"requestId":"req_abc123","timestamp":{},"version":"1.0"}}}}"#,
         product(0, "L-2"),
         product(1, "L-1"),
+        body["data"]["pagination"]["nextPageToken"],
         body["meta"]["timestamp"]
     );
     assert_eq!(text, expected);

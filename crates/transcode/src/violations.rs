@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::json::kind::camel_case;
+
 /// How many violations an answer names. They travel in gRPC trailers, whose size clients limit.
 const MAX_VIOLATIONS: usize = 32;
 
@@ -15,6 +17,16 @@ pub struct Violation {
     pub field: String,
     /// What is expected, as a sentence without a full stop.
     pub description: String,
+}
+
+impl Violation {
+    /// A violation of a field that is named as the contract names it, such as `page_token`.
+    pub fn of(path: &str, description: impl Into<String>) -> Self {
+        Self {
+            field: camel_case(path).unwrap_or_else(|| path.to_owned()),
+            description: description.into(),
+        }
+    }
 }
 
 /// A step of a path into a request.

@@ -31,13 +31,15 @@ impl ProductStore for Memory {
         let total = i64::try_from(found.len()).expect("a count");
         let offset = usize::try_from(query.offset()).expect("an offset");
         let limit = usize::try_from(query.limit()).expect("a limit");
-        let items = found
-            .into_iter()
+        let items: Vec<_> = found
+            .iter()
             .skip(offset)
             .take(limit)
-            .map(summary)
+            .map(|product| summary(product))
             .collect();
-        Ok(Page { items, total })
+        let last = items.last().filter(|_| offset + limit < found.len());
+        let next = last.map(|last| query.next_token(last.id));
+        Ok(Page { items, total, next })
     }
 
     async fn find(&self, id: ProductId) -> Result<Option<Product>> {
@@ -246,7 +248,7 @@ async fn lists_are_paged_newest_first() {
     for sku in ["A", "B", "C"] {
         catalog.create(cause(), new(sku)).await.expect("created");
     }
-    let query = ListQuery::parse(Some(2), Some(2), None, None).expect("a query");
+    let query = ListQuery::parse(Some(2), Some(2), None, None, None).expect("a query");
     let page = catalog.list(&query).await.expect("a page");
     assert_eq!((page.total, page.pages(2)), (3, 2));
     assert_eq!(
@@ -260,7 +262,8 @@ async fn lists_are_paged_newest_first() {
 
 #[test]
 fn all_faults_of_a_query_are_told_at_once() {
-    let error = ListQuery::parse(Some(0), Some(101), Some(""), Some("\0")).expect_err("refused");
+    let error =
+        ListQuery::parse(Some(0), Some(101), Some(""), Some("\0"), None).expect_err("refused");
     let Error::InvalidParameters(violations) = error else {
         panic!("{error:?}")
     };

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::super::counts::recount;
 use super::super::error::from_sqlx;
 use super::{Batch, Message, PgOutbox, Position, Row, Snapshot, recorded, select_events, xid_text};
 use crate::domain::error::Result;
@@ -107,7 +108,8 @@ impl PgOutbox {
         let row = sqlx::query!(
             r#"SELECT after::text AS "after!", upto::text AS "upto!", xid::text::bigint AS "xid!", seq,
                       set_config('synchronous_commit', 'off', true) AS lazily,
-                      pg_current_snapshot()::text AS "now!"
+                      pg_current_snapshot()::text AS "now!",
+                      (SELECT pg_snapshot_xmax(after)::text::bigint FROM product_counts_position) AS "counted!"
                  FROM outbox_relay FOR UPDATE SKIP LOCKED"#
         )
         .fetch_optional(&mut *transaction)
@@ -116,7 +118,9 @@ impl PgOutbox {
         let Some(row) = row else { return Ok(None) };
         let position = Position::from_row(&row.after, &row.upto, recorded(row.xid, row.seq)?)?;
         let now = Position::from_row(&row.now, &row.now, Recorded { xid: 0, seq: 0 })?;
-        if position.upto.xmax() > now.upto.xmax() {
+        let furthest = position.upto.xmax().max(recorded(row.counted, 0)?.xid);
+        // Asked once more: another relay may have moved the position on after that statement began.
+        if furthest > now.upto.xmax() && furthest > self.snapshot().await?.xmax() {
             tracing::warn!(
                 "the database was restored into another one: the latest events are published once more"
             );
@@ -182,12 +186,14 @@ impl PgOutbox {
         .map_err(from_sqlx)
     }
 
-    /// Removes events that were published and are older than `age`, at most `limit` of them; gives their number.
+    /// Removes events that were published and counted and are older than `age`, at most `limit` of them; gives their
+    /// number.
     pub async fn prune(&self, age: Duration, limit: i64) -> Result<u64> {
         let row = sqlx::query!(
             r#"WITH old AS (
                    SELECT outbox.xid, outbox.seq FROM outbox, outbox_relay
                     WHERE pg_visible_in_snapshot(outbox.xid, after)
+                      AND pg_visible_in_snapshot(outbox.xid, (SELECT after FROM product_counts_position))
                     ORDER BY outbox.xid, outbox.seq LIMIT $2
                ), gone AS (
                    DELETE FROM outbox USING old
@@ -234,7 +240,8 @@ async fn restore(pool: &PgPool, transaction: &mut PgConnection) -> sqlx::Result<
     )
     .execute(&mut *transaction)
     .await?;
-    Ok(())
+    // Which of the events the counts hold can't be told any more.
+    recount(transaction).await
 }
 
 impl RelayTurn {

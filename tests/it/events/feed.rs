@@ -125,6 +125,7 @@ async fn a_position_that_is_too_old_is_refused() {
     let mut turn = events.outbox.claim().await.unwrap().unwrap();
     let end = turn.read(10).await.unwrap().end();
     turn.commit(&end).await.unwrap();
+    events.counts.advance().await.unwrap();
     events.outbox.prune(Duration::ZERO, 10).await.unwrap();
     assert!(matches!(
         feed.watch(Some(begin)).await.err(),

@@ -1,6 +1,7 @@
 //! Events beside their changes, and how they are read.
 
 use catalog_service::domain::*;
+use catalog_service::store::counts::Move;
 use catalog_service::store::outbox::{Position, TooOld};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -223,6 +224,12 @@ async fn old_events_are_removed_when_they_are_published() {
         "not old yet"
     );
     assert_eq!(events.outbox.check(&start).await.unwrap(), Ok(()));
+    assert_eq!(
+        events.outbox.prune(Duration::ZERO, 100).await.unwrap(),
+        0,
+        "not counted yet"
+    );
+    events.counts.advance().await.unwrap();
     assert_eq!(events.outbox.prune(Duration::ZERO, 100).await.unwrap(), 2);
     assert_eq!(events.outbox.check(&start).await.unwrap(), Err(TooOld));
     // One that begins now misses nothing, unless transactions of other databases end just between.
@@ -282,6 +289,8 @@ async fn a_restored_database_publishes_what_was_not() {
         "UPDATE outbox_relay SET published_at = now() - interval '1 hour', pruned = '7',
              after = (SELECT format('%s:%s:', x, x)::pg_snapshot FROM (SELECT pg_snapshot_xmax(after)::text::bigint + 1000000000 AS x) AS t),
              upto = (SELECT format('%s:%s:', x, x)::pg_snapshot FROM (SELECT pg_snapshot_xmax(after)::text::bigint + 1000000000 AS x) AS t)",
+        "UPDATE product_counts_position SET
+             after = (SELECT format('%s:%s:', x, x)::pg_snapshot FROM (SELECT pg_snapshot_xmax(after)::text::bigint + 1000000000 AS x) AS t)",
         "UPDATE outbox SET xid = (xid::text::bigint + 1000000000)::text::xid8, created_at = created_at - interval '2 hours'
           WHERE seq = (SELECT min(seq) FROM outbox)",
         "UPDATE outbox SET xid = (xid::text::bigint + 1000001000)::text::xid8 WHERE seq = (SELECT max(seq) FROM outbox)",
@@ -296,4 +305,12 @@ async fn a_restored_database_publishes_what_was_not() {
     turn.commit(&batch.end()).await.unwrap();
     let mut turn = events.outbox.claim().await.unwrap().unwrap();
     assert!(turn.read(10).await.unwrap().events.is_empty());
+    // The counts are of this database too, also after they were moved on.
+    for expected in [3, 4] {
+        let query = ListQuery::parse(None, None, None, None, None).unwrap();
+        assert_eq!(events.catalog.list(&query).await.unwrap().total, expected);
+        assert_eq!(events.counts.advance().await.unwrap(), Move::Done);
+        assert_eq!(events.catalog.list(&query).await.unwrap().total, expected);
+        events.create(&format!("D{expected}")).await;
+    }
 }

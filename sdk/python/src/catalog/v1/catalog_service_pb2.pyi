@@ -31,6 +31,7 @@ class ListProductsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     WAREHOUSE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """Page number, from 1 (default: 1)."""
     limit: _builtins.int
@@ -39,6 +40,11 @@ class ListProductsRequest(_message.Message):
     """Only products of this category."""
     warehouse: _builtins.str
     """Only products of this warehouse."""
+    page_token: _builtins.str
+    """Token of the page, which an answer gave as `next_page_token`, in place of `page` and with the same `category` and
+    `warehouse`. A list that is read from page to page by tokens shows each product once that is there all the time,
+    and its last page takes no longer than its first.
+    """
     def __init__(
         self,
         *,
@@ -46,10 +52,11 @@ class ListProductsRequest(_message.Message):
         limit: _builtins.int | None = ...,
         category: _builtins.str | None = ...,
         warehouse: _builtins.str | None = ...,
+        page_token: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "warehouse", b"warehouse"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_page_token", b"_page_token", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "page_token", b"page_token", "warehouse", b"warehouse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "warehouse", b"warehouse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_page_token", b"_page_token", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "page_token", b"page_token", "warehouse", b"warehouse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__category: _TypeAlias = _typing.Literal["category"]  # noqa: Y015
     _WhichOneofArgType__category: _TypeAlias = _typing.Literal["_category", b"_category"]  # noqa: Y015
@@ -57,6 +64,8 @@ class ListProductsRequest(_message.Message):
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__page_token: _TypeAlias = _typing.Literal["page_token"]  # noqa: Y015
+    _WhichOneofArgType__page_token: _TypeAlias = _typing.Literal["_page_token", b"_page_token"]  # noqa: Y015
     _WhichOneofReturnType__warehouse: _TypeAlias = _typing.Literal["warehouse"]  # noqa: Y015
     _WhichOneofArgType__warehouse: _TypeAlias = _typing.Literal["_warehouse", b"_warehouse"]  # noqa: Y015
     @_typing.overload
@@ -65,6 +74,8 @@ class ListProductsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_token) -> _WhichOneofReturnType__page_token | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__warehouse) -> _WhichOneofReturnType__warehouse | None: ...
 
@@ -110,14 +121,17 @@ class Pagination(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     TOTAL_PAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page: _builtins.int
-    """Number of the page, from 1."""
+    """Number of the page, from 1; by tokens it counts on from the page where that way began."""
     limit: _builtins.int
     """Items per page."""
     total: _builtins.int
-    """Items in all pages."""
+    """Items in all pages: exactly those that are there when the page is read."""
     total_pages: _builtins.int
     """Number of pages."""
+    next_page_token: _builtins.str
+    """Token of the next page, for `page_token`; absent on the last page."""
     def __init__(
         self,
         *,
@@ -125,12 +139,15 @@ class Pagination(_message.Message):
         limit: _builtins.int = ...,
         total: _builtins.int = ...,
         total_pages: _builtins.int = ...,
+        next_page_token: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next_page_token", b"_next_page_token", "next_page_token", b"next_page_token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "page", b"page", "total", b"total", "total_pages", b"total_pages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next_page_token", b"_next_page_token", "limit", b"limit", "next_page_token", b"next_page_token", "page", b"page", "total", b"total", "total_pages", b"total_pages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__next_page_token: _TypeAlias = _typing.Literal["next_page_token"]  # noqa: Y015
+    _WhichOneofArgType__next_page_token: _TypeAlias = _typing.Literal["_next_page_token", b"_next_page_token"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_page_token) -> _WhichOneofReturnType__next_page_token | None: ...
 
 Global___Pagination: _TypeAlias = Pagination  # noqa: Y015
 

@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file catalog/v1/catalog_service.proto.
  */
 export const file_catalog_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSKZAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBQgcKBV9wYWdlQggKBl9saW1pdEILCglfY2F0ZWdvcnlCDAoKX3dhcmVob3VzZSJwChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLmNhdGFsb2cudjEuUHJvZHVjdFN1bW1hcnkSKgoKcGFnaW5hdGlvbhgCIAEoCzIWLmNhdGFsb2cudjEuUGFnaW5hdGlvbiJNCgpQYWdpbmF0aW9uEgwKBHBhZ2UYASABKAUSDQoFbGltaXQYAiABKAUSDQoFdG90YWwYAyABKAUSEwoLdG90YWxfcGFnZXMYBCABKAUiNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UywQMKDkNhdGFsb2dTZXJ2aWNlElYKDExpc3RQcm9kdWN0cxIfLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBogLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiA5ACARJQCgpHZXRQcm9kdWN0Eh0uY2F0YWxvZy52MS5HZXRQcm9kdWN0UmVxdWVzdBoeLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlc3BvbnNlIgOQAgESVAoNQ3JlYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZRJUCg1VcGRhdGVQcm9kdWN0EiAuY2F0YWxvZy52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlc3BvbnNlElkKDURlbGV0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UywQMKDkNhdGFsb2dTZXJ2aWNlElYKDExpc3RQcm9kdWN0cxIfLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBogLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiA5ACARJQCgpHZXRQcm9kdWN0Eh0uY2F0YWxvZy52MS5HZXRQcm9kdWN0UmVxdWVzdBoeLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlc3BvbnNlIgOQAgESVAoNQ3JlYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZRJUCg1VcGRhdGVQcm9kdWN0EiAuY2F0YWxvZy52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlc3BvbnNlElkKDURlbGV0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * Request of ListProducts.
@@ -49,6 +49,15 @@ export type ListProductsRequest = Message<"catalog.v1.ListProductsRequest"> & {
    * @generated from field: optional string warehouse = 4;
    */
   warehouse?: string | undefined;
+
+  /**
+   * Token of the page, which an answer gave as `next_page_token`, in place of `page` and with the same `category` and
+   * `warehouse`. A list that is read from page to page by tokens shows each product once that is there all the time,
+   * and its last page takes no longer than its first.
+   *
+   * @generated from field: optional string page_token = 5;
+   */
+  pageToken?: string | undefined;
 };
 
 /**
@@ -93,7 +102,7 @@ export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@_
  */
 export type Pagination = Message<"catalog.v1.Pagination"> & {
   /**
-   * Number of the page, from 1.
+   * Number of the page, from 1; by tokens it counts on from the page where that way began.
    *
    * @generated from field: int32 page = 1;
    */
@@ -107,7 +116,7 @@ export type Pagination = Message<"catalog.v1.Pagination"> & {
   limit: number;
 
   /**
-   * Items in all pages.
+   * Items in all pages: exactly those that are there when the page is read.
    *
    * @generated from field: int32 total = 3;
    */
@@ -119,6 +128,13 @@ export type Pagination = Message<"catalog.v1.Pagination"> & {
    * @generated from field: int32 total_pages = 4;
    */
   totalPages: number;
+
+  /**
+   * Token of the next page, for `page_token`; absent on the last page.
+   *
+   * @generated from field: optional string next_page_token = 5;
+   */
+  nextPageToken?: string | undefined;
 };
 
 /**
