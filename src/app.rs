@@ -214,7 +214,8 @@ fn routers(
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
     };
-    let handler = CatalogHandler::new(Catalog::new(reads.products.clone(), SystemEnvironment));
+    let catalog = Catalog::new(reads.products.clone(), SystemEnvironment);
+    let handler = CatalogHandler::new(catalog, background.feed());
     let policy = Arc::new(policy);
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {

@@ -2,10 +2,11 @@
 //!
 //! The store writes an event with each change into the outbox. From there the [`relay`] publishes it, through one of
 //! the publishers, at least once and in order per product, and the [`feed`] hands it to watchers and caches of this
-//! process.
+//! process. What a [`watch`] tells its caller is a choice of that.
 
 pub mod cloud_event;
 pub mod contract;
 pub mod feed;
 pub mod publisher;
 pub mod relay;
+pub mod watch;

@@ -4,6 +4,7 @@ mod catalog;
 mod cause;
 pub(crate) mod convert;
 mod error;
+mod watch;
 
 pub use catalog::CatalogHandler;
 pub use error::{status, unavailable};

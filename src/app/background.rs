@@ -26,6 +26,7 @@ pub(super) struct Background {
     stop: oneshot::Sender<()>,
     relay: JoinHandle<()>,
     status: watch::Receiver<relay::Status>,
+    feed: Feed,
 }
 
 impl Background {
@@ -44,12 +45,8 @@ impl Background {
             let outbox = outbox.clone();
             tokio::spawn(async move { cache.learn(&outbox).await });
         }
-        tokio::spawn(follow(
-            Feed::new(outbox),
-            bell.clone(),
-            readiness.clone(),
-            cache,
-        ));
+        let feed = Feed::new(outbox);
+        tokio::spawn(follow(feed.clone(), bell.clone(), readiness.clone(), cache));
         tokio::spawn(count(
             PgCounts::new(pool.clone()),
             bell.clone(),
@@ -78,7 +75,13 @@ impl Background {
             stop,
             relay,
             status,
+            feed,
         })
+    }
+
+    /// All changes as they happen.
+    pub(super) fn feed(&self) -> Feed {
+        self.feed.clone()
     }
 
     /// Follows how publishing goes.

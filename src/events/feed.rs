@@ -286,6 +286,9 @@ impl Watcher {
         // The semaphore is never closed.
         let _turn = feed.readers.acquire().await;
         let batch = feed.outbox.read(&self.position, BATCH).await?;
+        // After reading: what was removed until now may have been missing.
+        let kept = feed.outbox.check(&self.position).await?;
+        kept.map_err(|_| Ended::TooOld)?;
         let steps = self.steps(&batch);
         self.position = batch.end();
         self.behind = batch.more;

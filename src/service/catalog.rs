@@ -1,26 +1,30 @@
 //! `catalog.v1.CatalogService`.
 
+use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status};
 use transcode::Rendered;
+use transcode::policy::BoxStream;
 
 use super::cause::cause;
-use super::convert;
-use super::error::status;
+use super::error::{ended, status};
+use super::{convert, watch};
 use crate::domain::catalog::Catalog;
 use crate::domain::ports::{Environment, ProductStore};
+use crate::events;
+use crate::events::feed::Feed;
 use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogService;
 
 /// The handlers of the catalog's RPCs. What they get was let in and keeps the rules of the contract already.
-#[derive(Debug)]
 pub struct CatalogHandler<S, E> {
     catalog: Catalog<S, E>,
+    feed: Feed,
 }
 
 impl<S: ProductStore, E: Environment> CatalogHandler<S, E> {
-    /// Handlers over a catalog.
-    pub const fn new(catalog: Catalog<S, E>) -> Self {
-        Self { catalog }
+    /// Handlers over a catalog and the feed of its changes.
+    pub const fn new(catalog: Catalog<S, E>, feed: Feed) -> Self {
+        Self { catalog, feed }
     }
 }
 
@@ -100,5 +104,22 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::DeleteProductResponse {}))
+    }
+
+    type WatchProductsStream = BoxStream<pb::WatchProductsResponse>;
+
+    async fn watch_products(
+        &self,
+        request: Request<pb::WatchProductsRequest>,
+    ) -> Result<Response<Self::WatchProductsStream>, Status> {
+        let (filter, from) = watch::query(request.get_ref()).map_err(|error| status(&error))?;
+        let notices = events::watch::watch(&self.feed, filter, from)
+            .await
+            .map_err(|error| ended(&error))?;
+        let messages = notices.map(|notice| {
+            let notice = notice.map_err(|error| ended(&error))?;
+            watch::message(notice).map_err(|error| status(&error))
+        });
+        Ok(Response::new(Box::pin(messages)))
     }
 }

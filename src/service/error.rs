@@ -4,7 +4,9 @@ use tonic::{Code, Status};
 use transcode::Violation;
 use transcode::status::{invalid, status as named};
 
+use super::watch::RESUME_TOKEN;
 use crate::domain::error::Error;
+use crate::events::feed::Ended;
 use crate::pb::catalog::v1::REASONS;
 
 /// What a caller is told of a fault of the service.
@@ -29,6 +31,33 @@ pub fn status(error: &Error) -> Status {
         Error::Internal(cause) => {
             tracing::error!(cause = %chain(&**cause), "unexpected error");
             named(&REASONS, Code::Internal, UNEXPECTED)
+        }
+    }
+}
+
+/// The status of a watch that can't go on.
+pub fn ended(ended: &Ended) -> Status {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    match ended {
+        Ended::Store(error) => status(error),
+        // Not INVALID_ARGUMENT: the token was good once, and a caller that kept it for too long has to begin anew.
+        Ended::TooOld => {
+            let mut details = ErrorDetails::new();
+            details
+                .set_error_info(
+                    REASONS.name(Code::OutOfRange),
+                    REASONS.domain,
+                    std::collections::HashMap::new(),
+                )
+                .add_bad_request_violation(
+                    RESUME_TOKEN,
+                    "Is too old: watch without it and read the list again",
+                );
+            Status::with_error_details(
+                Code::OutOfRange,
+                "The changes after this token are not kept any more",
+                details,
+            )
         }
     }
 }

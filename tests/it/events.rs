@@ -63,7 +63,7 @@ async fn rename(catalog: &Products, id: ProductId, name: &str) {
 }
 
 /// Changes products from several tasks at a time, `count` changes in all.
-async fn storm(catalog: &Arc<Products>, count: i32) {
+pub(crate) async fn storm(catalog: &Arc<Products>, count: i32) {
     static NEXT: AtomicI32 = AtomicI32::new(0);
     let writers: Vec<_> = (0..8)
         .map(|_| {
@@ -89,7 +89,7 @@ async fn storm(catalog: &Arc<Products>, count: i32) {
 }
 
 /// Panics unless the versions of each product ascend one by one, from the first that is there.
-fn assert_in_order(events: impl IntoIterator<Item = (String, i64)>) {
+pub(crate) fn assert_in_order(events: impl IntoIterator<Item = (String, i64)>) {
     let mut last = HashMap::new();
     for (product, version) in events {
         if let Some(before) = last.insert(product.clone(), version) {

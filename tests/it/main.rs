@@ -16,3 +16,4 @@ mod redis;
 mod rest;
 mod store;
 mod support;
+mod watch;

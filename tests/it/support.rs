@@ -5,3 +5,4 @@ pub(crate) mod grpc;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod service;
+pub(crate) mod stream;

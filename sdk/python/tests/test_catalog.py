@@ -54,6 +54,9 @@ class Catalog:
     def update(self, request: pb.UpdateProductRequest) -> product_pb2.Product:
         return self._stub.UpdateProduct(request, SECONDS, self._metadata).product
 
+    def watch(self, request: pb.WatchProductsRequest) -> Iterator[pb.WatchProductsResponse]:
+        return iter(self._stub.WatchProducts(request, SECONDS, self._metadata))
+
     def delete(self, product_id: str) -> None:
         self._stub.DeleteProduct(pb.DeleteProductRequest(id=product_id), SECONDS, self._metadata)
 
@@ -136,6 +139,24 @@ def test_sku_is_taken_once(catalog: Catalog) -> None:
     catalog.delete(first.id)
 
 
+def test_watch_tells_what_happens_and_goes_on_where_it_was(catalog: Catalog) -> None:
+    sku = unique_sku()
+    watch = catalog.watch(pb.WatchProductsRequest(warehouse=sku))
+    assert next(watch).WhichOneof("change") is None
+    created = catalog.create(pb.CreateProductRequest(sku=sku, name="Laptop", warehouse=sku))
+    told = next(watch)
+    assert told.created.data.product_id == created.id
+    assert told.effect == pb.LIST_EFFECT_ENTERED
+
+    # While nobody watches.
+    catalog.delete(created.id)
+    request = pb.WatchProductsRequest(warehouse=sku, resume_token=told.resume_token)
+    changes = (message for message in catalog.watch(request) if message.WhichOneof("change"))
+    told = next(changes)
+    assert told.deleted.data.product_id == created.id
+    assert told.effect == pb.LIST_EFFECT_LEFT
+
+
 def test_caller_with_a_bad_token_is_told_so(channel: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         Catalog(channel, "nonsense").list(pb.ListProductsRequest())
@@ -153,4 +174,5 @@ def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
         "GetProduct",
         "ListProducts",
         "UpdateProduct",
+        "WatchProducts",
     }

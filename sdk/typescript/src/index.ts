@@ -1,6 +1,7 @@
 // Everything a client imports: the messages and the service of catalog.v1.
 export * from "./gen/catalog/v1/catalog_service_pb.js";
 export * from "./gen/catalog/v1/error_reason_pb.js";
+export * from "./gen/catalog/v1/events_pb.js";
 export * from "./gen/catalog/v1/product_pb.js";
 // What `ConnectError.findDetails` finds in the service's errors.
 export * from "./gen/google/rpc/error_details_pb.js";

@@ -18,6 +18,7 @@ import {
   BadRequestSchema,
   CatalogService,
   ErrorInfoSchema,
+  ListEffect,
   MoneySchema,
   ProductSchema,
   ProductStatus,
@@ -129,6 +130,50 @@ test("a SKU is taken once", async () => {
   assert.equal(error.code, Code.AlreadyExists);
   assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "CONFLICT");
   await catalog.deleteProduct({ id: product?.id ?? "" });
+});
+
+test("a watch tells what happens, and goes on where it was", async () => {
+  const sku = `TS-${randomUUID()}`;
+  const warehouse = sku.slice(0, 40);
+  let resumeToken = "";
+  let id = "";
+  // To leave the loop does not end the call: the signal does.
+  const first = new AbortController();
+  for await (const message of catalog.watchProducts(
+    { warehouse },
+    { signal: first.signal },
+  )) {
+    resumeToken = message.resumeToken;
+    if (message.change.case === undefined) {
+      const { product } = await catalog.createProduct({
+        sku,
+        name: "Laptop",
+        warehouse,
+      });
+      id = product?.id ?? "";
+      continue;
+    }
+    assert.equal(message.change.case, "created");
+    assert.equal(message.change.value.data?.sku, sku);
+    assert.equal(message.effect, ListEffect.ENTERED);
+    break;
+  }
+  first.abort();
+  // While nobody watches.
+  await catalog.deleteProduct({ id });
+  const second = new AbortController();
+  for await (const message of catalog.watchProducts(
+    { warehouse, resumeToken },
+    { signal: second.signal },
+  )) {
+    if (message.change.case === "deleted") {
+      assert.equal(message.change.value.data?.productId, id);
+      assert.equal(message.effect, ListEffect.LEFT);
+      break;
+    }
+    assert.equal(message.change.case, undefined);
+  }
+  second.abort();
 });
 
 test("a caller without a token is told so", async () => {

@@ -121,6 +121,8 @@ async fn a_position_that_is_too_old_is_refused() {
     let events = open().await;
     let (feed, _ear) = start(&events).await;
     let begin = events.outbox.end().await.unwrap();
+    let slow = feed.watch(Some(begin.clone())).await;
+    let mut slow = Box::pin(slow.unwrap_or_else(|_| panic!("a watch")));
     events.create("A").await;
     let mut turn = events.outbox.claim().await.unwrap().unwrap();
     let end = turn.read(10).await.unwrap().end();
@@ -136,4 +138,8 @@ async fn a_position_that_is_too_old_is_refused() {
         feed.watch(Some(future)).await.err(),
         Some(Ended::TooOld)
     ));
+    // One who is there already and has not read on misses them too, and must be told.
+    assert!(next(&mut slow).await.event.is_none());
+    let missed = slow.next().await;
+    assert!(matches!(missed, Some(Err(Ended::TooOld))), "{missed:?}");
 }

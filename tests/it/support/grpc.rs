@@ -47,7 +47,7 @@ impl Decoder for Raw {
     }
 }
 
-/// A unary call by gRPC to a port of the service.
+/// A call by gRPC to a port of the service: the message of the answer, or the first where it is a stream.
 pub(crate) async fn call(
     url: &str,
     path: &'static str,
@@ -68,9 +68,10 @@ pub(crate) async fn call(
             format!("Bearer {token}").parse().expect("a header"),
         );
     }
-    grpc.unary(request, http::uri::PathAndQuery::from_static(path), Raw)
-        .await
-        .map(tonic::Response::into_inner)
+    let path = http::uri::PathAndQuery::from_static(path);
+    let answer = grpc.server_streaming(request, path, Raw).await?;
+    let first = answer.into_inner().message().await?;
+    first.ok_or_else(|| Status::unknown("an answer without a message"))
 }
 
 /// A unary call by gRPC-Web: the message of the answer, or the code it failed with.
@@ -89,13 +90,7 @@ pub(crate) async fn send_web(
     request: http::request::Builder,
     message: &[u8],
 ) -> Result<Vec<u8>, Code> {
-    let mut body = vec![0];
-    body.put_u32(u32::try_from(message.len()).expect("a short message"));
-    body.extend_from_slice(message);
-    let request = request
-        .header(header::CONTENT_TYPE, "application/grpc-web+proto")
-        .header("x-grpc-web", "1");
-    let response = service.send_raw(request, body).await;
+    let response = service.send_raw(web(request), web_frame(message)).await;
     assert_eq!(response.status(), 200);
     // A call that fails at once has its status in the headers, any other in the last frame.
     if let Some(code) = response.headers().get("grpc-status") {
@@ -109,12 +104,7 @@ pub(crate) async fn send_web(
         if frames[0] & 0x80 == 0 {
             answer = frame.to_vec();
         } else {
-            let trailers = String::from_utf8_lossy(frame).into_owned();
-            let code = trailers
-                .lines()
-                .find_map(|line| line.strip_prefix("grpc-status:"))
-                .expect("a status");
-            match Code::from_bytes(code.trim().as_bytes()) {
+            match trailer_code(frame) {
                 Code::Ok => {}
                 code => return Err(code),
             }
@@ -122,4 +112,29 @@ pub(crate) async fn send_web(
         frames = rest;
     }
     Ok(answer)
+}
+
+/// A request by gRPC-Web.
+pub(crate) fn web(request: http::request::Builder) -> http::request::Builder {
+    request
+        .header(header::CONTENT_TYPE, "application/grpc-web+proto")
+        .header("x-grpc-web", "1")
+}
+
+/// A message in its frame.
+pub(crate) fn web_frame(message: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0];
+    frame.put_u32(u32::try_from(message.len()).expect("a short message"));
+    frame.extend_from_slice(message);
+    frame
+}
+
+/// The status in the last frame.
+pub(crate) fn trailer_code(trailers: &[u8]) -> Code {
+    let trailers = String::from_utf8_lossy(trailers);
+    let code = trailers
+        .lines()
+        .find_map(|line| line.strip_prefix("grpc-status:"))
+        .expect("a status");
+    Code::from_bytes(code.trim().as_bytes())
 }

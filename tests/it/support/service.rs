@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -138,12 +139,23 @@ impl Service {
         self.token_with(scopes, &[])
     }
 
+    /// A token that ends after some time.
+    pub(crate) fn token_for(&self, scopes: &str, ttl: &str) -> String {
+        self.make_token(scopes, ttl, &[])
+    }
+
     /// A token made with other variables.
     pub(crate) fn token_with(&self, scopes: &str, variables: &[(&str, &str)]) -> String {
+        self.make_token(scopes, "1h", variables)
+    }
+
+    fn make_token(&self, scopes: &str, ttl: &str, variables: &[(&str, &str)]) -> String {
         let mut command = command(self.data.path(), &self.database.url);
         let command = command.envs(variables.iter().copied());
+        let arguments = ["--scope", scopes, "--sub", "user_456", "--ttl", ttl];
         let output = command
-            .args(["token", "--scope", scopes, "--sub", "user_456"])
+            .arg("token")
+            .args(arguments)
             .output()
             .expect("a token");
         assert!(
@@ -204,17 +216,30 @@ impl Service {
         request: http::request::Builder,
         body: impl Into<Vec<u8>>,
     ) -> Response<Vec<u8>> {
+        let (parts, body) = Self::open_at(url, request, body).await.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Response::from_parts(parts, bytes.to_vec())
+    }
+
+    /// Sends a request to a path of the HTTP port, and leaves the body of the answer to be read as it comes.
+    pub(crate) async fn open(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Vec<u8>>,
+    ) -> Response<Incoming> {
+        Self::open_at(&self.http, request, body).await
+    }
+
+    async fn open_at(
+        url: &str,
+        request: http::request::Builder,
+        body: impl Into<Vec<u8>>,
+    ) -> Response<Incoming> {
         let mut request: Request<Full<bytes::Bytes>> =
             request.body(Full::from(body.into())).expect("a request");
         *request.uri_mut() = format!("{url}{}", request.uri()).parse().expect("a URI");
         let client: Client<HttpConnector, _> = Client::builder(TokioExecutor::new()).build_http();
-        let (parts, body) = client
-            .request(request)
-            .await
-            .expect("an answer")
-            .into_parts();
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        Response::from_parts(parts, bytes.to_vec())
+        client.request(request).await.expect("an answer")
     }
 
     /// GET with a token, or without one when it is empty.

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from catalog.v1 import events_pb2 as _events_pb2
 from catalog.v1 import product_pb2 as _product_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -10,6 +11,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +22,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ListEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ListEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ListEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIST_EFFECT_UNSPECIFIED: _ListEffect.ValueType  # 0
+    """Never sent."""
+    LIST_EFFECT_ENTERED: _ListEffect.ValueType  # 1
+    """The product is in the list now and was not before: created, or changed so that the filters let it through. What an
+    update does not tell of it, GetProduct does.
+    """
+    LIST_EFFECT_CHANGED: _ListEffect.ValueType  # 2
+    """The product was in the list and still is."""
+    LIST_EFFECT_LEFT: _ListEffect.ValueType  # 3
+    """The product is not in the list any more: deleted, or changed so that the filters hold it back."""
+
+class ListEffect(_ListEffect, metaclass=_ListEffectEnumTypeWrapper):
+    """What a change does to a list."""
+
+LIST_EFFECT_UNSPECIFIED: ListEffect.ValueType  # 0
+"""Never sent."""
+LIST_EFFECT_ENTERED: ListEffect.ValueType  # 1
+"""The product is in the list now and was not before: created, or changed so that the filters let it through. What an
+update does not tell of it, GetProduct does.
+"""
+LIST_EFFECT_CHANGED: ListEffect.ValueType  # 2
+"""The product was in the list and still is."""
+LIST_EFFECT_LEFT: ListEffect.ValueType  # 3
+"""The product is not in the list any more: deleted, or changed so that the filters hold it back."""
+Global___ListEffect: _TypeAlias = ListEffect  # noqa: Y015
 
 @_typing.final
 class ListProductsRequest(_message.Message):
@@ -392,3 +426,96 @@ class DeleteProductResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProductResponse: _TypeAlias = DeleteProductResponse  # noqa: Y015
+
+@_typing.final
+class WatchProductsRequest(_message.Message):
+    """Request of WatchProducts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    WAREHOUSE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """Only products of this category. A product that leaves it is told a last time, with the effect `left`."""
+    warehouse: _builtins.str
+    """Only products of this warehouse. A product that leaves it is told a last time, with the effect `left`."""
+    resume_token: _builtins.str
+    """Where to go on: the last token of an earlier watch with the same filters. From now on when empty. A token is good
+    for as long as events are kept, a day by default; an older one is refused with OUT_OF_RANGE, 400 in REST.
+    """
+    def __init__(
+        self,
+        *,
+        category: _builtins.str | None = ...,
+        warehouse: _builtins.str | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_warehouse", b"_warehouse", "category", b"category", "warehouse", b"warehouse"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_warehouse", b"_warehouse", "category", b"category", "resume_token", b"resume_token", "warehouse", b"warehouse"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__category: _TypeAlias = _typing.Literal["category"]  # noqa: Y015
+    _WhichOneofArgType__category: _TypeAlias = _typing.Literal["_category", b"_category"]  # noqa: Y015
+    _WhichOneofReturnType__warehouse: _TypeAlias = _typing.Literal["warehouse"]  # noqa: Y015
+    _WhichOneofArgType__warehouse: _TypeAlias = _typing.Literal["_warehouse", b"_warehouse"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__category) -> _WhichOneofReturnType__category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warehouse) -> _WhichOneofReturnType__warehouse | None: ...
+
+Global___WatchProductsRequest: _TypeAlias = WatchProductsRequest  # noqa: Y015
+
+@_typing.final
+class WatchProductsResponse(_message.Message):
+    """A change of a product, or a bookmark that only says where the watch stands.
+
+    The first message is a bookmark, and another one comes from time to time while there is nothing to tell.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    effect: Global___ListEffect.ValueType
+    """What the change does to the list of the products that the filters let through; absent in a bookmark."""
+    resume_token: _builtins.str
+    """Where to go on after this message. Says nothing else, and may be long."""
+    @_builtins.property
+    def created(self) -> _events_pb2.ProductCreatedEvent:
+        """A product was created."""
+
+    @_builtins.property
+    def updated(self) -> _events_pb2.ProductUpdatedEvent:
+        """A product changed."""
+
+    @_builtins.property
+    def deleted(self) -> _events_pb2.ProductDeletedEvent:
+        """A product was deleted."""
+
+    def __init__(
+        self,
+        *,
+        created: _events_pb2.ProductCreatedEvent | None = ...,
+        updated: _events_pb2.ProductUpdatedEvent | None = ...,
+        deleted: _events_pb2.ProductDeletedEvent | None = ...,
+        effect: Global___ListEffect.ValueType | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_effect", b"_effect", "change", b"change", "created", b"created", "deleted", b"deleted", "effect", b"effect", "updated", b"updated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_effect", b"_effect", "change", b"change", "created", b"created", "deleted", b"deleted", "effect", b"effect", "resume_token", b"resume_token", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__effect: _TypeAlias = _typing.Literal["effect"]  # noqa: Y015
+    _WhichOneofArgType__effect: _TypeAlias = _typing.Literal["_effect", b"_effect"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["created", "updated", "deleted"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effect) -> _WhichOneofReturnType__effect | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___WatchProductsResponse: _TypeAlias = WatchProductsResponse  # noqa: Y015

@@ -60,6 +60,11 @@ class CatalogServiceStub:
                 request_serializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
                 response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.FromString,
                 _registered_method=True)
+        self.WatchProducts = channel.unary_stream(
+                '/catalog.v1.CatalogService/WatchProducts',
+                request_serializer=catalog_dot_v1_dot_catalog__service__pb2.WatchProductsRequest.SerializeToString,
+                response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.WatchProductsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -101,6 +106,20 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchProducts(self, request, context):
+        """Watch products: every change as it happens, from now on or from where an earlier watch stood.
+
+        To keep a list up to date, open a watch, wait for its first message, then read the list, and apply what the watch
+        tells. A watch that breaks off is opened again with the last `resume_token`: then nothing is missed and nothing is
+        told twice. The changes of one product come in the order of its versions. Where a token is refused, begin anew:
+        watch without one and read the list again.
+
+        A watch ends with the token of its caller, and when the instance that serves it stops; another one goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +147,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.DeleteProduct,
                     request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.FromString,
                     response_serializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.SerializeToString,
+            ),
+            'WatchProducts': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchProducts,
+                    request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.WatchProductsRequest.FromString,
+                    response_serializer=catalog_dot_v1_dot_catalog__service__pb2.WatchProductsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +290,33 @@ class CatalogService:
             '/catalog.v1.CatalogService/DeleteProduct',
             catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
             catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/catalog.v1.CatalogService/WatchProducts',
+            catalog_dot_v1_dot_catalog__service__pb2.WatchProductsRequest.SerializeToString,
+            catalog_dot_v1_dot_catalog__service__pb2.WatchProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

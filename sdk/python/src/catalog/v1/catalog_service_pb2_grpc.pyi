@@ -43,6 +43,16 @@ class CatalogServiceStub:
     """Change the fields of a product that the body names; a field set to null is cleared."""
     DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _catalog_service_pb2.DeleteProductResponse]
     """Delete a product. Its SKU may be used again."""
+    WatchProducts: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.WatchProductsRequest, _catalog_service_pb2.WatchProductsResponse]
+    """Watch products: every change as it happens, from now on or from where an earlier watch stood.
+
+    To keep a list up to date, open a watch, wait for its first message, then read the list, and apply what the watch
+    tells. A watch that breaks off is opened again with the last `resume_token`: then nothing is missed and nothing is
+    told twice. The changes of one product come in the order of its versions. Where a token is refused, begin anew:
+    watch without one and read the list again.
+
+    A watch ends with the token of its caller, and when the instance that serves it stops; another one goes on.
+    """
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -59,6 +69,16 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Change the fields of a product that the body names; a field set to null is cleared."""
     DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _catalog_service_pb2.DeleteProductResponse]  # type: ignore[assignment]
     """Delete a product. Its SKU may be used again."""
+    WatchProducts: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.WatchProductsRequest, _catalog_service_pb2.WatchProductsResponse]  # type: ignore[assignment]
+    """Watch products: every change as it happens, from now on or from where an earlier watch stood.
+
+    To keep a list up to date, open a watch, wait for its first message, then read the list, and apply what the watch
+    tells. A watch that breaks off is opened again with the last `resume_token`: then nothing is missed and nothing is
+    told twice. The changes of one product come in the order of its versions. Where a token is refused, begin anew:
+    watch without one and read the list again.
+
+    A watch ends with the token of its caller, and when the instance that serves it stops; another one goes on.
+    """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """The product catalog."""
@@ -102,5 +122,21 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.DeleteProductResponse, _abc.Awaitable[_catalog_service_pb2.DeleteProductResponse]]:
         """Delete a product. Its SKU may be used again."""
+
+    @_abc_1.abstractmethod
+    def WatchProducts(
+        self,
+        request: _catalog_service_pb2.WatchProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.WatchProductsResponse], _abc.AsyncIterator[_catalog_service_pb2.WatchProductsResponse]]:
+        """Watch products: every change as it happens, from now on or from where an earlier watch stood.
+
+        To keep a list up to date, open a watch, wait for its first message, then read the list, and apply what the watch
+        tells. A watch that breaks off is opened again with the last `resume_token`: then nothing is missed and nothing is
+        told twice. The changes of one product come in the order of its versions. Where a token is refused, begin anew:
+        watch without one and read the list again.
+
+        A watch ends with the token of its caller, and when the instance that serves it stops; another one goes on.
+        """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

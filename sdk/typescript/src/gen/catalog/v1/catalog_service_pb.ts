@@ -2,8 +2,10 @@
 // @generated from file catalog/v1/catalog_service.proto (package catalog.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ProductCreatedEvent, ProductDeletedEvent, ProductUpdatedEvent } from "./events_pb.js";
+import { file_catalog_v1_events } from "./events_pb.js";
 import type { Money, Product, ProductStatus, ProductSummary } from "./product_pb.js";
 import { file_catalog_v1_product } from "./product_pb.js";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
@@ -14,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file catalog/v1/catalog_service.proto.
  */
 export const file_catalog_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UywQMKDkNhdGFsb2dTZXJ2aWNlElYKDExpc3RQcm9kdWN0cxIfLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBogLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiA5ACARJQCgpHZXRQcm9kdWN0Eh0uY2F0YWxvZy52MS5HZXRQcm9kdWN0UmVxdWVzdBoeLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlc3BvbnNlIgOQAgESVAoNQ3JlYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZRJUCg1VcGRhdGVQcm9kdWN0EiAuY2F0YWxvZy52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlc3BvbnNlElkKDURlbGV0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UidgoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIWCgl3YXJlaG91c2UYAiABKAlIAYgBARIUCgxyZXN1bWVfdG9rZW4YAyABKAlCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiiwIKFVdhdGNoUHJvZHVjdHNSZXNwb25zZRIyCgdjcmVhdGVkGAEgASgLMh8uY2F0YWxvZy52MS5Qcm9kdWN0Q3JlYXRlZEV2ZW50SAASMgoHdXBkYXRlZBgCIAEoCzIfLmNhdGFsb2cudjEuUHJvZHVjdFVwZGF0ZWRFdmVudEgAEjIKB2RlbGV0ZWQYAyABKAsyHy5jYXRhbG9nLnYxLlByb2R1Y3REZWxldGVkRXZlbnRIABIrCgZlZmZlY3QYBCABKA4yFi5jYXRhbG9nLnYxLkxpc3RFZmZlY3RIAYgBARIUCgxyZXN1bWVfdG9rZW4YBSABKAlCCAoGY2hhbmdlQgkKB19lZmZlY3QqcQoKTGlzdEVmZmVjdBIbChdMSVNUX0VGRkVDVF9VTlNQRUNJRklFRBAAEhcKE0xJU1RfRUZGRUNUX0VOVEVSRUQQARIXChNMSVNUX0VGRkVDVF9DSEFOR0VEEAISFAoQTElTVF9FRkZFQ1RfTEVGVBADMp4ECg5DYXRhbG9nU2VydmljZRJWCgxMaXN0UHJvZHVjdHMSHy5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaIC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESUAoKR2V0UHJvZHVjdBIdLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaHi5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBElQKDUNyZWF0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2USVAoNVXBkYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZRJZCg1EZWxldGVQcm9kdWN0EiAuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIgOQAgISWwoNV2F0Y2hQcm9kdWN0cxIgLmNhdGFsb2cudjEuV2F0Y2hQcm9kdWN0c1JlcXVlc3QaIS5jYXRhbG9nLnYxLldhdGNoUHJvZHVjdHNSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_catalog_v1_events, file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * Request of ListProducts.
@@ -386,6 +388,145 @@ export const DeleteProductResponseSchema: GenMessage<DeleteProductResponse> = /*
   messageDesc(file_catalog_v1_catalog_service, 10);
 
 /**
+ * Request of WatchProducts.
+ *
+ * @generated from message catalog.v1.WatchProductsRequest
+ */
+export type WatchProductsRequest = Message<"catalog.v1.WatchProductsRequest"> & {
+  /**
+   * Only products of this category. A product that leaves it is told a last time, with the effect `left`.
+   *
+   * @generated from field: optional string category = 1;
+   */
+  category?: string | undefined;
+
+  /**
+   * Only products of this warehouse. A product that leaves it is told a last time, with the effect `left`.
+   *
+   * @generated from field: optional string warehouse = 2;
+   */
+  warehouse?: string | undefined;
+
+  /**
+   * Where to go on: the last token of an earlier watch with the same filters. From now on when empty. A token is good
+   * for as long as events are kept, a day by default; an older one is refused with OUT_OF_RANGE, 400 in REST.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message catalog.v1.WatchProductsRequest.
+ * Use `create(WatchProductsRequestSchema)` to create a new message.
+ */
+export const WatchProductsRequestSchema: GenMessage<WatchProductsRequest> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 11);
+
+/**
+ * A change of a product, or a bookmark that only says where the watch stands.
+ *
+ * The first message is a bookmark, and another one comes from time to time while there is nothing to tell.
+ *
+ * @generated from message catalog.v1.WatchProductsResponse
+ */
+export type WatchProductsResponse = Message<"catalog.v1.WatchProductsResponse"> & {
+  /**
+   * What happened; absent in a bookmark.
+   *
+   * @generated from oneof catalog.v1.WatchProductsResponse.change
+   */
+  change: {
+    /**
+     * A product was created.
+     *
+     * @generated from field: catalog.v1.ProductCreatedEvent created = 1;
+     */
+    value: ProductCreatedEvent;
+    case: "created";
+  } | {
+    /**
+     * A product changed.
+     *
+     * @generated from field: catalog.v1.ProductUpdatedEvent updated = 2;
+     */
+    value: ProductUpdatedEvent;
+    case: "updated";
+  } | {
+    /**
+     * A product was deleted.
+     *
+     * @generated from field: catalog.v1.ProductDeletedEvent deleted = 3;
+     */
+    value: ProductDeletedEvent;
+    case: "deleted";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * What the change does to the list of the products that the filters let through; absent in a bookmark.
+   *
+   * @generated from field: optional catalog.v1.ListEffect effect = 4;
+   */
+  effect?: ListEffect | undefined;
+
+  /**
+   * Where to go on after this message. Says nothing else, and may be long.
+   *
+   * @generated from field: string resume_token = 5;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message catalog.v1.WatchProductsResponse.
+ * Use `create(WatchProductsResponseSchema)` to create a new message.
+ */
+export const WatchProductsResponseSchema: GenMessage<WatchProductsResponse> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 12);
+
+/**
+ * What a change does to a list.
+ *
+ * @generated from enum catalog.v1.ListEffect
+ */
+export enum ListEffect {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: LIST_EFFECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The product is in the list now and was not before: created, or changed so that the filters let it through. What an
+   * update does not tell of it, GetProduct does.
+   *
+   * @generated from enum value: LIST_EFFECT_ENTERED = 1;
+   */
+  ENTERED = 1,
+
+  /**
+   * The product was in the list and still is.
+   *
+   * @generated from enum value: LIST_EFFECT_CHANGED = 2;
+   */
+  CHANGED = 2,
+
+  /**
+   * The product is not in the list any more: deleted, or changed so that the filters hold it back.
+   *
+   * @generated from enum value: LIST_EFFECT_LEFT = 3;
+   */
+  LEFT = 3,
+}
+
+/**
+ * Describes the enum catalog.v1.ListEffect.
+ */
+export const ListEffectSchema: GenEnum<ListEffect> = /*@__PURE__*/
+  enumDesc(file_catalog_v1_catalog_service, 0);
+
+/**
  * The product catalog.
  *
  * @generated from service catalog.v1.CatalogService
@@ -440,6 +581,23 @@ export const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProductRequestSchema;
     output: typeof DeleteProductResponseSchema;
+  },
+  /**
+   * Watch products: every change as it happens, from now on or from where an earlier watch stood.
+   *
+   * To keep a list up to date, open a watch, wait for its first message, then read the list, and apply what the watch
+   * tells. A watch that breaks off is opened again with the last `resume_token`: then nothing is missed and nothing is
+   * told twice. The changes of one product come in the order of its versions. Where a token is refused, begin anew:
+   * watch without one and read the list again.
+   *
+   * A watch ends with the token of its caller, and when the instance that serves it stops; another one goes on.
+   *
+   * @generated from rpc catalog.v1.CatalogService.WatchProducts
+   */
+  watchProducts: {
+    methodKind: "server_streaming";
+    input: typeof WatchProductsRequestSchema;
+    output: typeof WatchProductsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_catalog_v1_catalog_service, 0);
