@@ -31,8 +31,8 @@ use crate::system::SystemEnvironment;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::transport::{
-    AccessPolicy, CacheProbe, EventsProbe, GrpcServices, HttpApi, Probes, grpc_router, http_router,
-    serve,
+    AccessPolicy, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort, Probes,
+    grpc_port, http_port, serve,
 };
 
 /// Any error that ends the service.
@@ -62,8 +62,8 @@ pub struct Parts {
 
 /// A service whose ports are open.
 pub struct App {
-    http: (TcpListener, Router),
-    grpc: (TcpListener, Router),
+    http: (TcpListener, HttpPort<SystemEnvironment>),
+    grpc: (TcpListener, GrpcPort<SystemEnvironment>),
     metrics: Option<(TcpListener, Router)>,
     readiness: Readiness,
     background: Background,
@@ -112,11 +112,18 @@ impl App {
         let reads = Reads::new(config, PgProducts::new(pool.clone(), bell.clone()));
         let background = Background::start(config, &pool, &bell, &readiness, reads.cache())?;
         let metrics = Metrics::new(reads.caching.then(|| reads.products.statistics()));
-        let (http_router, grpc_router) =
-            routers(config, parts, pool, reads, &background, &readiness)?;
+        let (http_port, grpc_port) = ports(
+            config,
+            parts,
+            pool,
+            reads,
+            &background,
+            &readiness,
+            metrics.clone(),
+        )?;
         Ok(Self {
-            http: (http, http_router),
-            grpc: (grpc, grpc_router.merge(metrics.clone().router())),
+            http: (http, http_port),
+            grpc: (grpc, grpc_port),
             metrics: prometheus.map(|listener| (listener, metrics.router())),
             readiness,
             background,
@@ -148,16 +155,22 @@ impl App {
     pub async fn run(self) {
         let signals = tokio::spawn(stop_on_signal(self.readiness.clone()));
         let (readiness, late) = (self.readiness.clone(), self.readiness.clone());
-        let port = |(listener, router): (TcpListener, Router)| {
+        let stopping = || {
             let readiness = readiness.clone();
-            serve(listener, router, async move { readiness.stopping().await })
+            async move { readiness.stopping().await }
         };
-        if let Some(metrics) = self.metrics {
+        if let Some((listener, metrics)) = self.metrics {
             // Not drained: a scrape is no request that anybody misses.
-            tokio::spawn(port(metrics));
+            tokio::spawn(serve(listener, metrics, stopping()));
         }
         tokio::select! {
-            _ = async { tokio::join!(port(self.http), port(self.grpc)) } => {}
+            _ = async {
+                let ((http, http_port), (grpc, grpc_port)) = (self.http, self.grpc);
+                tokio::join!(
+                    serve(http, http_port, stopping()),
+                    serve(grpc, grpc_port, stopping()),
+                )
+            } => {}
             () = async { late.stopping().await; tokio::time::sleep(DRAIN).await } => {
                 tracing::warn!("stopping: some requests took too long and were cut off");
             }
@@ -198,14 +211,15 @@ impl Reads {
     }
 }
 
-fn routers(
+fn ports(
     config: &Config,
     parts: Parts,
     pool: PgPool,
     reads: Reads,
     background: &Background,
     readiness: &Readiness,
-) -> Result<(Router, Router), Error> {
+    metrics: Metrics,
+) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
     let max_bytes = config.server.http.max_body_bytes;
     let policy = AccessPolicy {
         environment: SystemEnvironment,
@@ -261,8 +275,8 @@ fn routers(
     };
     let environment = Arc::new(SystemEnvironment);
     Ok((
-        http_router(api, environment.clone(), parts.access_log.clone()),
-        grpc_router(grpc, environment, parts.access_log),
+        http_port(api, environment.clone(), parts.access_log.clone()),
+        grpc_port(grpc, metrics.router(), environment, parts.access_log),
     ))
 }
 

@@ -332,7 +332,8 @@ impl<S: ProductStore> ProductStore for CachedProducts<S> {
         let place = freshness.list(query.category(), query.warehouse());
         let Some(stamp) = freshness.stamp(place) else {
             counts.miss();
-            return self.list(query).await.map(Shared::new);
+            // Apart, as is all that reaches the store: a future that could do it by itself is large to move about.
+            return Box::pin(self.list(query)).await.map(Shared::new);
         };
         let load = || self.clone().load_page(query.clone());
         if let Some(page) = lists.get(query, stamp, load) {
@@ -352,7 +353,7 @@ impl<S: ProductStore> ProductStore for CachedProducts<S> {
         let counts = &self.0.statistics.local.products;
         let Some(stamp) = freshness.stamp(Freshness::product(id)) else {
             counts.miss();
-            return Ok(self.find(id).await?.map(Shared::new));
+            return Ok(Box::pin(self.find(id)).await?.map(Shared::new));
         };
         let load = || self.clone().load_product(id);
         if let Some(product) = products.get(&id, stamp, load) {
@@ -370,7 +371,7 @@ impl<S: ProductStore> ProductStore for CachedProducts<S> {
             return Ok(Some(product));
         }
         // Not known, or deleted, so that another product may have the SKU.
-        let product = self.find_by_sku(sku).await?.map(Shared::new);
+        let product = Box::pin(self.find_by_sku(sku)).await?.map(Shared::new);
         if let Some(product) = &product {
             self.0.ids.insert(sku.clone(), product.id);
         }

@@ -12,7 +12,7 @@ mod stream;
 
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
-pub use http::{HttpApi, grpc_router, http_router};
+pub use http::{GrpcPort, HttpApi, HttpPort, grpc_port, http_port};
 pub use policy::AccessPolicy;
 pub use probes::{CacheProbe, EventsProbe, Probes};
 pub use server::serve;

@@ -122,17 +122,25 @@ impl<'a> Line<'a> {
 
 /// RFC 3339 with microseconds, in UTC.
 fn timestamp(bytes: &mut Vec<u8>, time: OffsetDateTime) {
-    let _ = write!(
-        bytes,
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        time.year(),
-        u8::from(time.month()),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.microsecond()
-    );
+    let year = time.year().clamp(0, 9999).unsigned_abs();
+    // Digit by digit: formatting with a width takes ten times as long, for every line.
+    for (number, divisor, end) in [
+        (year, 1000, b'-'),
+        (u8::from(time.month()).into(), 10, b'-'),
+        (time.day().into(), 10, b'T'),
+        (time.hour().into(), 10, b':'),
+        (time.minute().into(), 10, b':'),
+        (time.second().into(), 10, b'.'),
+        (time.microsecond(), 100_000, b'Z'),
+    ] {
+        let mut divisor: u32 = divisor;
+        while divisor > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "a digit")]
+            bytes.push(b'0' + (number / divisor % 10) as u8);
+            divisor /= 10;
+        }
+        bytes.push(end);
+    }
 }
 
 /// Writes events as lines.

@@ -1,13 +1,17 @@
 //! The gRPC services: the catalog, health and reflection.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::Service;
 use transcode::policy::{self, Policy};
+use transcode::rest::BoxFuture;
 
 use crate::pb::DESCRIPTOR_SET;
 use crate::pb::catalog::v1::catalog_service::METHODS;
@@ -40,22 +44,59 @@ impl<C: CatalogService, H: Health, P: Policy> GrpcServices<C, H, P> {
         };
         let catalog = CatalogServiceServer::from_arc(self.catalog)
             .max_decoding_message_size(self.max_message_bytes);
-        let routes = Routes::new(catalog)
+        let catalog = Admission {
+            inner: catalog,
+            policy: self.policy,
+        };
+        Ok(Routes::new(catalog)
             .add_service(self.health)
             .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let admission = from_fn_with_state(self.policy, admit::<P>);
-        Ok(routes.into_axum_router().layer(admission).into())
+            .add_service(reflection().build_v1alpha()?))
     }
 }
 
-async fn admit<P: Policy>(
-    State(policy): State<Arc<P>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match policy::admit(&*policy, METHODS, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(status) => status.into_http(),
+/// Asks a policy about a call before its message is decoded.
+struct Admission<S, P> {
+    inner: S,
+    policy: Arc<P>,
+}
+
+impl<S: Clone, P> Clone for Admission<S, P> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+impl<S: NamedService, P> NamedService for Admission<S, P> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, P> Service<Request<Body>> for Admission<S, P>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    P: Policy,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let policy = self.policy.clone();
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            match policy::admit(&*policy, METHODS, &mut request).await {
+                Ok(()) => inner.call(request).await,
+                Err(status) => Ok(status.into_http()),
+            }
+        })
     }
 }

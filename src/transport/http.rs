@@ -1,21 +1,23 @@
-//! The routers of the two ports. The HTTP port takes all protocols and tells them apart by content type.
+//! The services of the two ports. The HTTP port takes all protocols and tells them apart by content type.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use axum::{BoxError, Router};
+use http::header;
 use tonic::service::Routes;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
-use tower::{Layer as _, ServiceExt as _};
-use transcode::rest::{Problem, Transcoder};
+use tower::{Layer as _, Service, ServiceExt as _};
+use transcode::rest::{BoxFuture, Problem, Transcoder};
+use transcode::router::Match;
 
-use super::request::{Observer, Protocol, observe};
+use super::request::{Observed, Protocol};
 use super::{cors, docs, probes};
-use crate::domain::ports::Environment;
 use crate::telemetry::AccessLog;
 use crate::transport::Probes;
 
@@ -31,12 +33,14 @@ pub struct HttpApi {
     pub allowed_origins: Vec<String>,
 }
 
-/// The router of the HTTP port.
-pub fn http_router<E: Environment>(
-    api: HttpApi,
-    environment: Arc<E>,
-    access_log: AccessLog,
-) -> Router {
+/// What the HTTP port answers with.
+pub type HttpPort<E> = Observed<HttpService, E>;
+
+/// What the gRPC port answers with.
+pub type GrpcPort<E> = Observed<Router, E>;
+
+/// The service of the HTTP port.
+pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) -> HttpPort<E> {
     let HttpApi {
         transcoder,
         grpc,
@@ -46,16 +50,12 @@ pub fn http_router<E: Environment>(
     let pages = transcoder.clone();
     let cors = cors::layer(&allowed_origins);
     let protocols = Protocols {
-        transcoder,
+        transcoder: transcoder.clone(),
         web: GrpcWebLayer::new().layer(grpc.clone().prepare()),
         grpc: grpc.into_axum_router(),
     };
-    let observer = Observer {
-        environment,
-        access_log,
-    };
     let calls = any(move |request: Request| protocols.clone().call(request));
-    Router::new()
+    let others = Router::new()
         .merge(probes::router(probes))
         .merge(docs::router())
         .method_not_allowed_fallback(move |request: Request| {
@@ -64,22 +64,65 @@ pub fn http_router<E: Environment>(
             std::future::ready(answer)
         })
         .fallback_service(calls)
-        .layer(cors)
-        .layer(from_fn_with_state(observer, observe::<E>))
-}
-
-/// The router of the gRPC port.
-pub fn grpc_router<E: Environment>(
-    grpc: Routes,
-    environment: Arc<E>,
-    access_log: AccessLog,
-) -> Router {
-    let observer = Observer {
+        .layer(cors);
+    Observed {
+        inner: HttpService { transcoder, others },
         environment,
         access_log,
-    };
-    grpc.into_axum_router()
-        .layer(from_fn_with_state(observer, observe::<E>))
+    }
+}
+
+/// The service of the gRPC port; `others` are what it offers beside the RPCs.
+pub fn grpc_port<E>(
+    grpc: Routes,
+    others: Router,
+    environment: Arc<E>,
+    access_log: AccessLog,
+) -> GrpcPort<E> {
+    Observed {
+        inner: grpc.into_axum_router().merge(others),
+        environment,
+        access_log,
+    }
+}
+
+/// REST calls of programs, which have no origin, go to the transcoder at once; all else goes the long way.
+#[derive(Clone)]
+pub struct HttpService {
+    transcoder: Transcoder,
+    others: Router,
+}
+
+impl<B> Service<http::Request<B>> for HttpService
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router always is.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let headers = request.headers();
+        if Protocol::of(headers) == Protocol::Rest && !headers.contains_key(header::ORIGIN) {
+            let found = self.transcoder.find(&request);
+            if matches!(found, Match::Found(..)) {
+                let transcoder = self.transcoder.clone();
+                return Box::pin(async move { Ok(transcoder.handle_found(found, request).await) });
+            }
+        }
+        let answer = self.others.call(request);
+        Box::pin(async move {
+            answer
+                .await
+                .map(|answer| answer.map(tonic::body::Body::new))
+        })
+    }
 }
 
 /// The three ways to call an RPC on one port; clones share what is inside.

@@ -1,13 +1,13 @@
 //! What is known of a request before anything looks into it: its id, its trace, its protocol; and its line in the log.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
-use transcode::rest::RequestContext;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use tower::Service;
+use transcode::rest::{BoxFuture, RequestContext};
 
 use crate::domain::id;
 use crate::domain::ports::Environment;
@@ -47,57 +47,74 @@ impl Protocol {
     }
 }
 
-/// What [`observe`] needs.
-pub(super) struct Observer<E> {
-    pub environment: Arc<E>,
-    pub access_log: AccessLog,
+/// Gives each request its context, its answer the request's id, and the log a line about both.
+pub struct Observed<S, E> {
+    pub(super) inner: S,
+    pub(super) environment: Arc<E>,
+    pub(super) access_log: AccessLog,
 }
 
-impl<E> Clone for Observer<E> {
+impl<S: Clone, E> Clone for Observed<S, E> {
     fn clone(&self) -> Self {
         Self {
+            inner: self.inner.clone(),
             environment: self.environment.clone(),
             access_log: self.access_log.clone(),
         }
     }
 }
 
-/// Gives a request its context, an answer its request id, and the log a line about both.
-pub(super) async fn observe<E: Environment>(
-    State(observer): State<Observer<E>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let context = RequestContext {
-        request_id: request_id(request.headers(), &*observer.environment),
-        trace_id: trace_id(request.headers()),
-    };
-    let protocol = Protocol::of(request.headers());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answer_id = HeaderValue::from_str(&context.request_id);
-    let record = Arc::new(RequestRecord::new(context.clone()));
-    request.extensions_mut().insert(protocol);
-    request.extensions_mut().insert(context);
-    let mut response = CURRENT.scope(record.clone(), next.run(request)).await;
-    if let Ok(answer_id) = answer_id {
-        response.headers_mut().insert(X_REQUEST_ID, answer_id);
+impl<S, E, A, B> Service<Request<A>> for Observed<S, E>
+where
+    S: Service<Request<A>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    E: Environment,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<B>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
     }
-    // The status of a gRPC call that failed at once is in the headers; a later one only the caller sees.
-    let grpc_status = response
-        .headers()
-        .get("grpc-status")
-        .and_then(|value| value.to_str().ok());
-    let access = Access {
-        protocol: protocol.as_str(),
-        method: method.as_str(),
-        path: &path,
-        status: response.status().as_u16(),
-        grpc_status,
-        duration: started.elapsed(),
-    };
-    observer.access_log.log(&record, &access);
-    response
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let started = Instant::now();
+        let context = RequestContext {
+            request_id: request_id(request.headers(), &*self.environment),
+            trace_id: trace_id(request.headers()),
+        };
+        let protocol = Protocol::of(request.headers());
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let record = Arc::new(RequestRecord::new(context.clone()));
+        request.extensions_mut().insert(protocol);
+        request.extensions_mut().insert(context);
+        let answer = CURRENT.sync_scope(record.clone(), || self.inner.call(request));
+        let answer = CURRENT.scope(record.clone(), answer);
+        let access_log = self.access_log.clone();
+        Box::pin(async move {
+            let Ok(mut response) = answer.await;
+            if let Ok(id) = HeaderValue::from_str(&record.context.request_id) {
+                response.headers_mut().insert(X_REQUEST_ID, id);
+            }
+            // The status of a gRPC call that failed at once is in the headers; a later one only the caller sees.
+            let grpc_status = response
+                .headers()
+                .get("grpc-status")
+                .and_then(|value| value.to_str().ok());
+            let access = Access {
+                protocol: protocol.as_str(),
+                method: method.as_str(),
+                path: &path,
+                status: response.status().as_u16(),
+                grpc_status,
+                duration: started.elapsed(),
+            };
+            access_log.log(&record, &access);
+            Ok(response)
+        })
+    }
 }
 
 /// The caller's id for the request where it is sane, or a new one.

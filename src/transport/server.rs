@@ -1,13 +1,17 @@
 //! One port: accepts connections, bounds how long a silent one is kept, and lets those under way finish at the end.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
+use axum::BoxError;
+use axum::http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower::Service;
 
 /// Longest wait for the head of a request, counted from the last answer's end on a connection that is kept. Longer than
 /// the sixty seconds that proxies keep an idle connection: the side that closes first must not be this one, or it closes
@@ -22,7 +26,13 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves HTTP/1.1 and HTTP/2 on a port until `stop`, and then what is under way.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve<S, B>(listener: TcpListener, service: S, stop: impl Future<Output = ()>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -50,7 +60,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         };
         // Answers are whole; waiting to fill a packet only delays them. A peer that is gone already needs no answer.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(service.clone());
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();

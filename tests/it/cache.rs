@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::store::{cause, new};
 use crate::support::postgres::migrated;
-use crate::support::redis::{Server, client, eventually, installed};
+use crate::support::redis::{Cluster, Server, client, eventually, installed};
 
 /// The time within which a change is to be seen everywhere; much longer than it takes, for busy machines.
 const SOON: Duration = Duration::from_secs(10);
@@ -309,4 +309,101 @@ async fn nonsense_in_redis_is_written_over() {
         redis.ask::<()>(command).await;
         assert_eq!(a.read(product.id).await.unwrap().name.as_str(), name);
     }
+}
+
+/// Reads of something new for the process, while Redis is as it is.
+async fn reads_go_on(instance: &Instance, pool: &PgPool, count: usize) {
+    let bare = Catalog::new(
+        PgProducts::new(pool.clone(), Bell::default()),
+        SystemEnvironment,
+    );
+    for _ in 0..count {
+        let sku = SystemEnvironment.new_uuid().to_string();
+        let product = bare.create(cause(), new(&sku)).await.unwrap();
+        assert_eq!(instance.read(product.id).await, Some(product));
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_full_or_slow_or_refuses_is_done_without() {
+    if !installed() {
+        return;
+    }
+    let (_database, pool) = migrated().await;
+    let redis = Server::start(&[]);
+    let a = Instance::start(&pool, Some(&redis.addr()));
+    let product = a.catalog.create(cause(), new("A")).await.unwrap();
+    a.warm(product.id).await;
+    a.learned(product.id).await;
+
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    reads_go_on(&a, &pool, 20).await;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+
+    redis
+        .ask::<()>(&["ACL", "SETUSER", "default", "-get", "-set", "-evalsha"])
+        .await;
+    reads_go_on(&a, &pool, 20).await;
+    redis
+        .ask::<()>(&["ACL", "SETUSER", "default", "+@all"])
+        .await;
+
+    // A read waits for the 0.2 s that Redis has, and only the first: then it is known.
+    redis.pause();
+    let begun = std::time::Instant::now();
+    reads_go_on(&a, &pool, 100).await;
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    redis.resume();
+    let key = format!("catalog:products:{}", product.id);
+    let mut pause = Duration::from_millis(60);
+    eventually("it is used again", async || {
+        a.rename(product.id, &format!("after {pause:?}")).await;
+        tokio::time::sleep(pause).await;
+        pause = pause * 3 / 2;
+        a.read(product.id).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        redis.ask::<bool>(&["EXISTS", &key]).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_a_cache_like_any_other() {
+    if !installed() {
+        return;
+    }
+    let (_database, pool) = migrated().await;
+    let cluster = Cluster::start().await;
+    let (a, b) = (
+        Instance::start(&pool, Some(&cluster.addr())),
+        Instance::start(&pool, Some(&cluster.addr())),
+    );
+    let mut products = Vec::new();
+    for number in 0..12 {
+        let new = new(&format!("P{number}"));
+        products.push(a.catalog.create(cause(), new).await.unwrap());
+    }
+    for instance in [&a, &b] {
+        instance.warm(products[0].id).await;
+        instance.learned(products[0].id).await;
+    }
+    let mut pause = Duration::from_millis(60);
+    eventually("what one puts there the other one takes", async || {
+        for product in &products {
+            a.rename(product.id, &format!("after {pause:?}")).await;
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause * 3 / 2;
+        for product in &products {
+            a.read(product.id).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let hits = b.statistics.redis.products.hits();
+        for product in &products {
+            assert_eq!(b.read(product.id).await, a.read(product.id).await);
+        }
+        // Of some nodes at least.
+        b.statistics.redis.products.hits() > hits + 6
+    })
+    .await;
 }

@@ -71,9 +71,10 @@ pub async fn admit<P: Policy, B: Send>(
     let Some(spec) = methods.iter().copied().find(|spec| spec.path == path) else {
         return Ok(());
     };
-    let metadata = MetadataMap::from_headers(request.headers().clone());
+    let metadata = MetadataMap::from_headers(std::mem::take(request.headers_mut()));
     let mut extensions = std::mem::take(request.extensions_mut());
     let admitted = policy.admit(spec, &metadata, &mut extensions).await;
+    *request.headers_mut() = metadata.into_headers();
     *request.extensions_mut() = extensions;
     let admission = admitted?;
     request

@@ -135,18 +135,31 @@ impl Transcoder {
         }))
     }
 
+    /// What a request comes to, before anything is done about it.
+    pub fn find<B>(&self, request: &Request<B>) -> Match {
+        let router = &self.0.router;
+        router.find(request.method().as_str(), request.uri().path())
+    }
+
     /// Answers a request.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Inner {
-            router, services, ..
-        } = &*self.0;
+        let found = self.find(&request);
+        self.handle_found(found, request).await
+    }
+
+    /// Answers a request of which it is known what it [comes to](Self::find).
+    pub async fn handle_found<B>(&self, found: Match, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
-        let response = match router.find(parts.method.as_str(), parts.uri.path()) {
+        let response = match found {
             Match::Found(binding, target) => {
                 let call = Call {
                     parts,
@@ -154,7 +167,8 @@ impl Transcoder {
                     binding,
                     transcoder: self.clone(),
                 };
-                services[target >> 16].call(target & 0xffff, call).await
+                let service = &self.0.services[target >> 16];
+                service.call(target & 0xffff, call).await
             }
             Match::MethodNotAllowed(methods) if parts.method == Method::OPTIONS => {
                 let mut response = Response::new(Body::empty());

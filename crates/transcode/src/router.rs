@@ -185,14 +185,16 @@ pub fn capture<'a>(
     if binding.verb.is_some() {
         path = path.rsplit_once(':').map_or(path, |(path, _)| path);
     }
-    let total = path.split('/').count();
     // Where a template segment begins in the path: after `**`, counted from the end.
     let multi = binding
         .segments
         .iter()
         .position(|segment| *segment == Segment::Multi);
     let position = |index: usize| match multi {
-        Some(multi) if index > multi => (total + index).saturating_sub(binding.segments.len()),
+        Some(multi) if index > multi => {
+            let total = path.split('/').count();
+            (total + index).saturating_sub(binding.segments.len())
+        }
         _ => index,
     };
     let (start, end) = (position(variable.start), position(variable.end));

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use futures_core::Stream;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
@@ -298,10 +298,10 @@ impl Call {
 
 /// The headers a handler may see, as metadata.
 fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
-    let mut forwarded = HeaderMap::new();
-    for name in allowed {
-        for value in headers.get_all(*name) {
-            forwarded.append(header::HeaderName::from_static(name), value.clone());
+    let mut forwarded = HeaderMap::with_capacity(allowed.len());
+    for (name, value) in headers {
+        if allowed.contains(&name.as_str()) {
+            forwarded.append(name, value.clone());
         }
     }
     MetadataMap::from_headers(forwarded)
