@@ -17,7 +17,7 @@ start_service
 echo "openapi: schemathesis"
 # It leaves its findings where it runs. It waits for the end of an answer, which that of a watch has none of.
 cd "$service_dir"
-"$root/.tools/python/bin/schemathesis" run "$CATALOG_HTTP_URL/openapi.json" \
+"$root/.tools/python/bin/schemathesis" --config-file "$root/tools/schemathesis.toml" run "$CATALOG_HTTP_URL/openapi.json" \
   --checks all \
   --exclude-operation-id watchProducts \
   --header "Authorization: Bearer $CATALOG_TOKEN" \

@@ -19,7 +19,7 @@ use embedded_postgres::{Binaries, Options, Postgres};
 use uuid::Uuid;
 
 use load::{Grpc, Rest};
-use process::{Service, redis};
+use process::{Service, product_id, product_path, redis};
 use report::{Report, Unit};
 
 /// How often subject and reference take turns, and how long a turn is.
@@ -71,7 +71,7 @@ async fn cached(report: &mut Report, url: &str, folder: &Path, id: Uuid) {
     let service = Service::start(url, &folder.join("cached"), &[("REDIS_ADDR", &redis.addr)]);
     let hello = process::reference("reference-rest");
     let echo = process::reference("reference-grpc");
-    let path = service.product(id);
+    let path = product_path(id);
     let get = Rest::get(&service.http, &path, &service.token);
     let list = Rest::get(
         &service.http,
@@ -89,7 +89,7 @@ async fn cached(report: &mut Report, url: &str, folder: &Path, id: Uuid) {
         report.row(&what, "bare axum \"hello\"", Unit::Cpu, &costs, goal);
     }
     let (get, bare) = (
-        Grpc::get(&service.grpc, &service.id(id), &service.token).await,
+        Grpc::get(&service.grpc, &product_id(id), &service.token).await,
         Grpc::echo(&echo.addr).await,
     );
     let mut costs = report::Costs::default();
@@ -111,7 +111,7 @@ async fn uncached(report: &mut Report, url: &str, folder: &Path, ids: &[Uuid]) {
     )
     .unwrap();
     let service = Service::start(url, &data, &[]);
-    let paths = ids.iter().map(|id| service.product(*id));
+    let paths = ids.iter().map(|id| product_path(*id));
     let get = Rest::gets(&service.http, paths, &service.token);
     let mut rates = report::Costs::default();
     for _ in 0..TURNS {

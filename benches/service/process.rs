@@ -29,7 +29,7 @@ impl Process {
     pub(crate) async fn cpu_per_request(&self, load: impl Future<Output = Done>) -> f64 {
         let before = self.cpu();
         let done = load.await;
-        (self.cpu() - before).as_secs_f64() * 1e6 / done.count()
+        self.cpu().saturating_sub(before).as_secs_f64() * 1e6 / done.count()
     }
 
     /// User and system time so far, in ticks of a hundredth of a second.
@@ -143,14 +143,14 @@ impl Service {
         std::thread::sleep(Duration::from_secs(1));
         service
     }
+}
 
-    /// How the service names a product.
-    pub(crate) fn id(&self, id: Uuid) -> String {
-        ProductId::new(id).to_string()
-    }
+/// How the service names a product.
+pub(crate) fn product_id(id: Uuid) -> String {
+    ProductId::new(id).to_string()
+}
 
-    /// The path of a product.
-    pub(crate) fn product(&self, id: Uuid) -> String {
-        format!("/v1/catalog/products/{}", self.id(id))
-    }
+/// The path of a product.
+pub(crate) fn product_path(id: Uuid) -> String {
+    format!("/v1/catalog/products/{}", product_id(id))
 }

@@ -135,7 +135,6 @@ fn timestamp(bytes: &mut Vec<u8>, time: OffsetDateTime) {
     ] {
         let mut divisor: u32 = divisor;
         while divisor > 0 {
-            #[expect(clippy::cast_possible_truncation, reason = "a digit")]
             bytes.push(b'0' + (number / divisor % 10) as u8);
             divisor /= 10;
         }
