@@ -6,18 +6,17 @@
 //! it is parked for an operator.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
 use super::contract::EVENT_PREFIX;
-use super::publisher::{Outgoing, Publisher, Unavailable};
+use super::publisher::{Outgoing, Publisher, Rejection, Unavailable};
 use crate::domain::id;
 use crate::domain::ports::Environment;
-use crate::domain::{Error, ProductId};
+use crate::domain::{Error, ProductId, Recorded};
 use crate::store::PgOutbox;
-use crate::store::outbox::{Message, OutboxEvent, RelayTurn};
+use crate::store::outbox::{Batch, Message, OutboxEvent, RelayTurn};
 
 /// How a relay works.
 #[derive(Clone, Debug)]
@@ -92,6 +91,13 @@ enum Turn {
     NotOurs,
 }
 
+/// Events that are published at once.
+struct Run<'a> {
+    events: Vec<Outgoing>,
+    /// What they were made of, and where that stands.
+    messages: Vec<(Recorded, &'a Message)>,
+}
+
 /// Publishes the events of an outbox.
 #[derive(Debug)]
 pub struct Relay<P, E> {
@@ -122,10 +128,11 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
     /// Publishes until `stop` is said, and then what is still there. `bell` rings when there is something new.
     pub async fn run(self, mut bell: watch::Receiver<()>, mut stop: oneshot::Receiver<()>) {
         let mut failures = 0;
+        let mut ahead = None;
         let mut pruned: Option<Instant> = None;
         loop {
             bell.mark_unchanged();
-            let pause = match self.turn().await {
+            let pause = match self.turn(&mut ahead).await {
                 Ok(Turn::More) => {
                     self.goes_on(&mut failures, Status::Publishing);
                     continue;
@@ -159,7 +166,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
                     () = self.wait(&mut bell) => {}
                     // Once more, for the last events.
                     _ = &mut stop => {
-                        while matches!(self.turn().await, Ok(Turn::More)) {}
+                        while matches!(self.turn(&mut ahead).await, Ok(Turn::More)) {}
                         return;
                     }
                 }
@@ -226,41 +233,69 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         }
     }
 
-    /// Publishes what is there, up to the size of a batch.
-    async fn turn(&self) -> Result<Turn, Failure> {
+    /// Publishes what is there, up to the size of a batch. `ahead` is what was read in the last turn for this one, and
+    /// then what this one reads for the next.
+    async fn turn(&self, ahead: &mut Option<Batch>) -> Result<Turn, Failure> {
+        let ready = ahead.take();
         let Some(mut turn) = self.outbox.claim().await? else {
             return Ok(Turn::NotOurs);
         };
         self.again(&mut turn).await?;
-        let limit = i64::try_from(self.settings.batch).unwrap_or(i64::MAX);
-        let batch = turn.read(limit).await?;
+        let batch = match ready.filter(|ready| turn.begins_with(ready)) {
+            Some(ready) => ready,
+            None => turn.read(self.limit()).await?,
+        };
         if batch.events.is_empty() {
             turn.commit(&batch.end()).await?;
             return Ok(if batch.more { Turn::More } else { Turn::Done });
         }
         let mut waiting = turn.waiting().await?;
         let mut done = 0;
+        let mut next = None;
         for run in runs(&batch.events, self.publisher.keeps_order()) {
-            if let ControlFlow::Break(error) = self.publish(&mut turn, run, &mut waiting).await? {
-                // What went out before the failure need not go out again.
-                turn.commit(&batch.position(done)).await?;
-                return Err(Failure::Broker(error));
+            let out = self.outgoing(&mut turn, run, &waiting).await?;
+            // The broker and the database work at the same time.
+            let (published, read) = tokio::join!(self.publish(&out), async {
+                if done == 0 {
+                    next = turn.read_ahead(&batch, self.limit()).await?;
+                }
+                Ok::<_, Failure>(())
+            });
+            read?;
+            match published {
+                Ok(rejections) => {
+                    self.put_aside(&mut turn, &out, rejections, &mut waiting)
+                        .await?;
+                }
+                Err(error) => {
+                    // What went out before the failure need not go out again.
+                    turn.commit(&batch.position(done)).await?;
+                    return Err(Failure::Broker(error));
+                }
             }
             done += run.len();
         }
         turn.commit(&batch.end()).await?;
+        *ahead = next;
         Ok(if batch.more { Turn::More } else { Turn::Done })
     }
 
-    /// Publishes a run of events, but for those that have to wait.
-    async fn publish(
+    /// Most events that are read at a time.
+    fn limit(&self) -> i64 {
+        i64::try_from(self.settings.batch).unwrap_or(i64::MAX)
+    }
+
+    /// What is to be published of a run; what has to wait is put aside.
+    async fn outgoing<'a>(
         &self,
         turn: &mut RelayTurn,
-        run: &[OutboxEvent],
-        waiting: &mut HashSet<ProductId>,
-    ) -> Result<ControlFlow<Unavailable>, Failure> {
-        let mut out = Vec::with_capacity(run.len());
-        let mut events = Vec::with_capacity(run.len());
+        run: &'a [OutboxEvent],
+        waiting: &HashSet<ProductId>,
+    ) -> Result<Run<'a>, Failure> {
+        let mut out = Run {
+            events: Vec::with_capacity(run.len()),
+            messages: Vec::with_capacity(run.len()),
+        };
         for event in run {
             // What is for this service only is not published.
             let Some(message) = &event.message else {
@@ -270,34 +305,45 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
                 turn.put_aside(event.recorded, message, None, Duration::ZERO)
                     .await?;
             } else {
-                out.push(outgoing(message));
-                events.push((event.recorded, message));
+                out.events.push(outgoing(message));
+                out.messages.push((event.recorded, message));
             }
         }
-        if out.is_empty() {
-            return Ok(ControlFlow::Continue(()));
+        Ok(out)
+    }
+
+    async fn publish(&self, run: &Run<'_>) -> Result<Vec<Rejection>, Unavailable> {
+        if run.events.is_empty() {
+            return Ok(Vec::new());
         }
-        let rejections = match self.publisher.publish(&out).await {
-            Ok(rejections) => rejections,
-            Err(error) => return Ok(ControlFlow::Break(error)),
-        };
+        self.publisher.publish(&run.events).await
+    }
+
+    /// Puts aside what the broker refused, so that later events of the same products wait.
+    async fn put_aside(
+        &self,
+        turn: &mut RelayTurn,
+        run: &Run<'_>,
+        rejections: Vec<Rejection>,
+        waiting: &mut HashSet<ProductId>,
+    ) -> Result<(), Failure> {
         for rejection in rejections {
-            let Some(&(recorded, message)) = events.get(rejection.index) else {
+            let Some(&(recorded, message)) = run.messages.get(rejection.index) else {
                 continue;
             };
             let pause = self.pause(0, self.settings.longest_refusal_pause);
-            tracing::warn!(event = %out[rejection.index].id, reason = rejection.reason, "an event was refused");
+            let event = &run.events[rejection.index].id;
+            tracing::warn!(event, reason = rejection.reason, "an event was refused");
             turn.put_aside(recorded, message, Some(&rejection.reason), pause)
                 .await?;
             waiting.insert(message.product_id);
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Publishes events that were refused before and are due.
     async fn again(&self, turn: &mut RelayTurn) -> Result<(), Failure> {
-        let limit = i64::try_from(self.settings.batch).unwrap_or(i64::MAX);
-        let due = turn.due(limit).await?;
+        let due = turn.due(self.limit()).await?;
         if due.is_empty() {
             return Ok(());
         }

@@ -310,7 +310,7 @@ fn xid_text(xid: u64) -> String {
 }
 
 /// The events between two snapshots, after some event on the way: `after`, `upto`, xid and seq of that event, and how
-/// many at most.
+/// many at most. The snapshots stand in a `SELECT` of their own so that their text is read once and not for each row.
 macro_rules! select_events {
     ($position:expr, $limit:expr) => {{
         let position: &Position = $position;
@@ -321,9 +321,9 @@ macro_rules! select_events {
                       payload AS "payload: Json<Box<RawValue>>", traceparent, created_at
                  FROM outbox
                 WHERE (xid, seq) > ($3::text::xid8, $4)
-                  AND xid < pg_snapshot_xmax($2::text::pg_snapshot)
-                  AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
-                  AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+                  AND xid < pg_snapshot_xmax((SELECT $2::text::pg_snapshot))
+                  AND NOT pg_visible_in_snapshot(xid, (SELECT $1::text::pg_snapshot))
+                  AND pg_visible_in_snapshot(xid, (SELECT $2::text::pg_snapshot))
                 ORDER BY xid, seq
                 LIMIT $5"#,
             position.after.0,

@@ -245,6 +245,11 @@ async fn restore(pool: &PgPool, transaction: &mut PgConnection) -> sqlx::Result<
 }
 
 impl RelayTurn {
+    /// Whether a batch of [`RelayTurn::read_ahead`], in an earlier turn, is what this one begins with.
+    pub fn begins_with(&self, batch: &Batch) -> bool {
+        batch.start == self.position
+    }
+
     /// The next events, at most `limit` of them.
     pub async fn read(&mut self, limit: i64) -> Result<Batch> {
         let mut position = self.position.clone();
@@ -256,6 +261,19 @@ impl RelayTurn {
                 .map_err(from_sqlx)?;
             position.upto = Snapshot::parse(&now).ok_or_else(|| super::corrupt("snapshot", now))?;
         }
+        self.read_from(position, limit, resumed).await
+    }
+
+    /// The events after those of a batch that was cut short by its limit. What a snapshot shows does not change: these
+    /// are the next ones, whoever has the turn then.
+    pub async fn read_ahead(&mut self, batch: &Batch, limit: i64) -> Result<Option<Batch>> {
+        if !batch.full {
+            return Ok(None);
+        }
+        self.read_from(batch.end(), limit, true).await.map(Some)
+    }
+
+    async fn read_from(&mut self, position: Position, limit: i64, resumed: bool) -> Result<Batch> {
         let rows = select_events!(&position, limit)
             .fetch_all(&mut *self.transaction)
             .await
