@@ -126,6 +126,36 @@ fn a_more_particular_rule_may_stand_beside_a_general_one() {
 }
 
 #[test]
+fn a_pattern_may_keep_two_rules_apart() {
+    let ids = |rules: &str, pattern: &str| {
+        let message = format!(
+            r#"message Ids {{ string id = 1 [(buf.validate.field).string.pattern = "{pattern}"]; string sku = 2; }}"#
+        );
+        let rpc = format!(
+            "  rpc Call(Ids) returns (Req) {{ option (google.api.http) = {{ {rules} }}; option (transcode.v1.method).public = true; }}"
+        );
+        contract(&rpc, &message)
+    };
+    let rules = r#"get: "/v1/{id}/parts" additional_bindings { get: "/v1/sku/{sku}" }"#;
+    let built = folder(&ids(rules, "^id_"));
+    let built = transcode_build::configure().root(built.path()).api();
+    assert!(built.is_ok(), "sku is no id");
+    // The pattern takes the word; or it is not what the router decides by.
+    for (rules, pattern) in [
+        (rules, "^s"),
+        (
+            r#"get: "/v1/{sku}/parts" additional_bindings { get: "/v1/sku/{id}" }"#,
+            "^id_",
+        ),
+    ] {
+        assert!(
+            error(&ids(rules, pattern)).contains("matches the same requests"),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
 fn rpcs_that_say_too_little_or_too_much() {
     for (options, message) in [
         (

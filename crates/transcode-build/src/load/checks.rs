@@ -4,8 +4,9 @@ use prost_reflect::DescriptorPool;
 
 use super::place;
 use crate::error::Error;
-use crate::ir::{Api, Field, Message, Scalar, Shape, Type, qualified};
-use crate::options::{FieldRules, TypeRules};
+use crate::ir::{Api, Binding, Field, Message, Method, Scalar, Shape, Type, qualified};
+use crate::options::{FieldRules, IGNORE_ALWAYS, TypeRules};
+use crate::template::{Segment, Template};
 
 /// Rules fit their fields, patterns compile, error enums are complete.
 pub(super) fn messages(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
@@ -159,18 +160,20 @@ fn value_rules(ty: &Type, rules: Option<&FieldRules>) -> Result<(), String> {
     }
 }
 
-/// No request matches two rules of which neither is the more particular.
+/// No request matches two rules of which neither is the more particular, unless it is none that one of them takes.
 pub(super) fn routes(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
-    let mut seen: Vec<(&str, &crate::template::Template, String)> = Vec::new();
+    let mut seen: Vec<(&Method, &Binding, String)> = Vec::new();
     for service in &api.services {
         for method in &service.methods {
             let name = format!("{}.{}", service.full_name(), method.name);
             for binding in &method.bindings {
                 for (other_method, other, other_name) in &seen {
-                    let (a, b) = (&binding.template, *other);
-                    if *other_method == binding.method
+                    let (a, b) = (&binding.template, &other.template);
+                    if other.method == binding.method
                         && a.overlaps(b)
                         && a.covers(b) == b.covers(a)
+                        && !excludes(api, method, a, b)
+                        && !excludes(api, other_method, b, a)
                     {
                         let descriptor =
                             pool.get_service_by_name(&service.full_name())
@@ -187,9 +190,40 @@ pub(super) fn routes(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
                         return Err(Error::Contract { place, message });
                     }
                 }
-                seen.push((&binding.method, &binding.template, name.clone()));
+                seen.push((method, binding, name.clone()));
             }
         }
     }
     Ok(())
+}
+
+/// Whether the pattern of a path variable refuses the word that the other template has in its place. It has to be the
+/// first segment that tells them apart: there a router tries the word before the variable, and finds the right rule.
+fn excludes(api: &Api, method: &Method, template: &Template, other: &Template) -> bool {
+    let segments = template.segments.iter().zip(&other.segments);
+    let apart = segments.enumerate().find(|(_, (a, b))| a != b);
+    let Some((at, (Segment::Single, Segment::Literal(word)))) = apart else {
+        return false;
+    };
+    let mut variables = template.variables.iter();
+    variables
+        .find(|variable| variable.start == at && variable.end == at + 1)
+        .and_then(|variable| field(api, &api.messages[&method.input], &variable.field))
+        .filter(|field| field.rules.ignore != Some(IGNORE_ALWAYS))
+        .and_then(|field| match &field.rules.rules {
+            Some(TypeRules::String(rules)) => regex::Regex::new(rules.pattern.as_deref()?).ok(),
+            _ => None,
+        })
+        .is_some_and(|pattern| !pattern.is_match(word))
+}
+
+/// The field a path of names leads to.
+fn field<'a>(api: &'a Api, message: &'a Message, path: &[String]) -> Option<&'a Field> {
+    let (first, rest) = path.split_first()?;
+    let found = message.field(first)?;
+    match (&found.ty, rest) {
+        (_, []) => Some(found),
+        (Type::Message(name), rest) => field(api, api.messages.get(name)?, rest),
+        _ => None,
+    }
 }

@@ -17,6 +17,7 @@ pub struct Context {
     /// What was wrong so far, and where reading stands.
     pub violations: Violations,
     depth: usize,
+    tolerant: bool,
     mask: Option<Mask>,
     claims: Vec<(String, Source)>,
     source: Source,
@@ -53,6 +54,19 @@ impl Context {
             mask: Some(Mask::default()),
             ..Self::default()
         }
+    }
+
+    /// For reading a document whose sender may know more than the contract says: fields that are not known are skipped.
+    pub fn tolerant() -> Self {
+        Self {
+            tolerant: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a field that is not known is a violation.
+    pub(crate) fn refuses_unknown(&self) -> bool {
+        !self.tolerant
     }
 
     /// For going on after a document was read.

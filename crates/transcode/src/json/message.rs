@@ -191,9 +191,11 @@ impl<'de, M: Message> Visitor<'de> for MessageVisitor<'_, M> {
                     context.leave_field(leaf);
                 }
                 Key::Unknown(name) => {
-                    context.violations.push_key(&name);
-                    context.violations.add("Unknown field");
-                    context.violations.pop();
+                    if context.refuses_unknown() {
+                        context.violations.push_key(&name);
+                        context.violations.add("Unknown field");
+                        context.violations.pop();
+                    }
                     map.next_value::<IgnoredAny>()?;
                 }
             }

@@ -236,10 +236,12 @@ impl Kind for Empty {
     ) -> Result<Decoded<()>, D::Error> {
         Ok(match Struct::decode(d, context)? {
             Decoded::Value(object) => {
-                for name in object.fields.keys() {
-                    context
-                        .violations
-                        .key(name, |violations| violations.add("Unknown field"));
+                if context.refuses_unknown() {
+                    for name in object.fields.keys() {
+                        context
+                            .violations
+                            .key(name, |violations| violations.add("Unknown field"));
+                    }
                 }
                 Decoded::Value(())
             }
