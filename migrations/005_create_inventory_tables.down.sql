@@ -13,5 +13,6 @@ ALTER TABLE products
     DROP COLUMN stock_available,
     DROP COLUMN stock_reserved,
     DROP COLUMN stock_quantity;
+DROP TABLE IF EXISTS inbox_refused;
 DROP TABLE IF EXISTS inbox;
 DROP TABLE IF EXISTS inventory;

@@ -27,6 +27,17 @@ CREATE TABLE inbox (
 
 CREATE INDEX idx_inbox_received_at ON inbox(received_at);
 
+-- Events that could not be handled, and why: a broker's dead letter topic does not say it.
+CREATE TABLE inbox_refused (
+    id UUID PRIMARY KEY,
+    topic VARCHAR(200) NOT NULL,
+    reason TEXT NOT NULL,
+    event BYTEA NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
+);
+
+CREATE INDEX idx_inbox_refused_received_at ON inbox_refused(received_at);
+
 ALTER TABLE products
     ADD COLUMN stock_quantity BIGINT,
     ADD COLUMN stock_reserved BIGINT,
@@ -51,6 +62,8 @@ COMMENT ON COLUMN inventory.event_id IS 'Identifier of the event that the row is
 COMMENT ON COLUMN inventory.updated_at IS 'When the event was handled here';
 COMMENT ON TABLE inbox IS 'Events that were handled, so that none is handled twice';
 COMMENT ON COLUMN inbox.source IS 'Who sent the event: its identifier is unique there only';
+COMMENT ON TABLE inbox_refused IS 'Events that went to the dead letter topic, each with the reason; kept for a month';
+COMMENT ON COLUMN inbox_refused.event IS 'The event as it came, with its envelope';
 COMMENT ON COLUMN products.stock_quantity IS 'Pieces in all warehouses; NULL, as the other two, until one has told';
 COMMENT ON COLUMN products.stock_reserved IS 'How many of them are reserved';
 COMMENT ON COLUMN products.stock_available IS 'How many can be sold';

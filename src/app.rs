@@ -17,8 +17,9 @@ pub use embedded::Embedded;
 
 use crate::auth::{VerifiedTokens, Verifier};
 use crate::cache::{self, CachedProducts};
-use crate::config::Config;
-use crate::domain::Catalog;
+use crate::config::{Config, PublisherKind};
+use crate::domain::{Catalog, Inventory};
+use crate::events::subscriber::{Subscriber, dapr};
 use crate::lifecycle::{DRAIN, Readiness, State, stop_on_signal};
 use crate::migrate::{self, Migrator, Source, TableName};
 use crate::pb::catalog::v1 as pb;
@@ -26,7 +27,7 @@ use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
 use crate::redis::Redis;
 use crate::service::CatalogHandler;
 use crate::store::postgres::{PoolSettings, pool};
-use crate::store::{Bell, PgOutbox, PgProducts};
+use crate::store::{Bell, PgInbox, PgInventory, PgOutbox, PgProducts};
 use crate::system::SystemEnvironment;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -110,13 +111,23 @@ impl App {
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
         let bell = Bell::default();
         let reads = Reads::new(config, PgProducts::new(pool.clone(), bell.clone()));
-        let background = Background::start(config, &pool, &bell, &readiness, reads.cache())?;
+        let store = PgInventory::new(pool.clone(), bell.clone());
+        let inventory = Inventory::new(store, SystemEnvironment);
+        let background = Background::start(
+            config,
+            &pool,
+            &bell,
+            &readiness,
+            reads.cache(),
+            inventory.clone(),
+        )?;
         let metrics = Metrics::new(reads.caching.then(|| reads.products.statistics()));
         let (http_port, grpc_port) = ports(
             config,
             parts,
             pool,
             reads,
+            inventory,
             &background,
             &readiness,
             metrics.clone(),
@@ -216,6 +227,7 @@ fn ports(
     parts: Parts,
     pool: PgPool,
     reads: Reads,
+    inventory: Inventory<PgInventory, SystemEnvironment>,
     background: &Background,
     readiness: &Readiness,
     metrics: Metrics,
@@ -229,7 +241,20 @@ fn ports(
         grpc_timeout: config.server.grpc.timeout,
     };
     let catalog = Catalog::new(reads.products.clone(), SystemEnvironment);
-    let handler = CatalogHandler::new(catalog, background.feed());
+    let dapr = (config.publisher() == PublisherKind::Dapr).then(|| {
+        let settings = dapr::Settings {
+            pubsub: config.dapr.pubsub_name.clone(),
+            token: config.dapr.app_api_token.clone(),
+        };
+        let subscriber = Subscriber::new(inventory.clone());
+        dapr::router(
+            subscriber,
+            PgInbox::new(pool.clone()),
+            SystemEnvironment,
+            settings,
+        )
+    });
+    let handler = CatalogHandler::new(catalog, inventory, background.feed());
     let policy = Arc::new(policy);
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
@@ -270,6 +295,7 @@ fn ports(
     let api = HttpApi {
         transcoder,
         grpc: grpc.clone(),
+        dapr,
         probes: Arc::new(probes),
         allowed_origins: config.server.http.cors.allowed_origins.clone(),
     };

@@ -18,9 +18,9 @@ pub use catalog::{Catalog, ProductKey};
 pub use error::{Error, FieldViolation, Result};
 pub use event::{Cause, Change, Event};
 pub use id::ProductId;
-pub use inventory::Availability;
+pub use inventory::{Availability, Inventory, StockUpdate};
 pub use list::{ListQuery, Page};
-pub use ports::{Environment, ProductStore, Recorded, Written};
+pub use ports::{Environment, InventoryStore, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 pub use shared::Shared;
 pub use value::{

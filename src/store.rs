@@ -1,14 +1,18 @@
-//! Keeps the catalog in PostgreSQL: products, and the events of their changes.
+//! Keeps the catalog in PostgreSQL: products, their stock, and the events of their changes.
 
 pub mod bell;
 mod connections;
 pub mod counts;
 mod error;
+pub mod inbox;
+pub mod inventory;
 pub mod outbox;
 pub mod postgres;
 pub mod products;
 
 pub use bell::Bell;
 pub use counts::PgCounts;
+pub use inbox::PgInbox;
+pub use inventory::PgInventory;
 pub use outbox::PgOutbox;
 pub use products::PgProducts;

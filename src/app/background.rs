@@ -1,21 +1,25 @@
-//! What runs beside the requests: publishing events, following the changes of all instances.
+//! What runs beside the requests: publishing events, hearing those of others, following the changes of all instances.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use transcode::Event as _;
 
 use super::{BadConfiguration, Error};
 use crate::cache::CachedProducts;
 use crate::config::{Config, PublisherKind};
-use crate::domain::ProductStore;
+use crate::domain::{Inventory, ProductStore};
 use crate::events::feed::{Feed, Listener};
 use crate::events::publisher::{Configured, Dapr, InProcess, RedisStreams, dapr};
 use crate::events::relay::{self, Relay};
+use crate::events::subscriber::redis_streams::{self, Consumer};
+use crate::events::subscriber::{Subscriber, keep_short};
 use crate::lifecycle::{Readiness, State};
+use crate::pb::catalog::v1::InventoryUpdatedEvent;
 use crate::redis::Redis;
-use crate::store::{Bell, PgCounts, PgOutbox};
+use crate::store::{Bell, PgCounts, PgInbox, PgInventory, PgOutbox};
 use crate::system::SystemEnvironment;
 
 /// Longest time the last events get when the service stops; what is left, another instance or the next start publishes.
@@ -25,6 +29,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub(super) struct Background {
     stop: oneshot::Sender<()>,
     relay: JoinHandle<()>,
+    consumer: Option<JoinHandle<()>>,
     status: watch::Receiver<relay::Status>,
     feed: Feed,
 }
@@ -37,8 +42,13 @@ impl Background {
         bell: &Bell,
         readiness: &Readiness,
         cache: Option<CachedProducts<S>>,
+        inventory: Inventory<PgInventory, SystemEnvironment>,
     ) -> Result<Self, Error> {
         let publisher = publisher(config)?;
+        let consumer = consumer(config, inventory)
+            .map(|consumer| tokio::spawn(consumer.run(readiness.subscribe())));
+        let inbox = PgInbox::new(pool.clone());
+        tokio::spawn(keep_short(inbox, readiness.subscribe()));
         tokio::spawn(bell.clone().connect(pool.clone()));
         let outbox = PgOutbox::new(pool.clone());
         if let Some(cache) = cache.clone() {
@@ -74,6 +84,7 @@ impl Background {
         Ok(Self {
             stop,
             relay,
+            consumer,
             status,
             feed,
         })
@@ -89,12 +100,25 @@ impl Background {
         self.status.clone()
     }
 
-    /// Publishes what is there, and ends.
+    /// Publishes what is there, finishes what was heard, and ends.
     pub(super) async fn stop(self) {
         // A relay that has ended already needs no word.
         let _ = self.stop.send(());
-        if tokio::time::timeout(FLUSH, self.relay).await.is_err() {
+        let heard = async {
+            if let Some(consumer) = self.consumer {
+                // One that panicked has ended too.
+                let _ = consumer.await;
+            }
+        };
+        let (published, heard) = tokio::join!(
+            tokio::time::timeout(FLUSH, self.relay),
+            tokio::time::timeout(FLUSH, heard)
+        );
+        if published.is_err() {
             tracing::info!("stopping: some events are left to be published later");
+        }
+        if heard.is_err() {
+            tracing::info!("stopping: some events are left to be handled by another instance");
         }
     }
 }
@@ -121,6 +145,33 @@ fn publisher(config: &Config) -> Result<Configured, Error> {
         }
         PublisherKind::InProcess => Configured::InProcess(InProcess::default()),
     })
+}
+
+/// What reads the streams of Redis, where events go there. Those of a sidecar come to the HTTP port.
+fn consumer(
+    config: &Config,
+    inventory: Inventory<PgInventory, SystemEnvironment>,
+) -> Option<Consumer<PgInventory, SystemEnvironment>> {
+    if config.publisher() != PublisherKind::Redis {
+        return None;
+    }
+    let redis = Redis::new(&config.data.redis)?;
+    let max_length = config.events.stream_max_length;
+    let settings = redis_streams::Settings {
+        dead_letter_max_len: (max_length > 0).then_some(max_length),
+        ..redis_streams::Settings::new(
+            InventoryUpdatedEvent::TOPIC,
+            InventoryUpdatedEvent::SPEC.dead_letter_topic?,
+            &config.events.consumer_group,
+        )
+    };
+    let subscriber = Subscriber::new(inventory);
+    Some(Consumer::new(
+        subscriber,
+        &redis,
+        &SystemEnvironment,
+        settings,
+    ))
 }
 
 /// Tells the watchers, and those in this process who listen, of all changes.

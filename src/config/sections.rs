@@ -42,7 +42,7 @@ section! {
         auth: Auth;
         /// Switches.
         features: Features;
-        /// Events on their way out.
+        /// Events, out and in.
         events: Events;
         /// The Dapr sidecar.
         dapr: Dapr;
@@ -261,9 +261,9 @@ section! {
 }
 
 section! {
-    /// Events on their way out.
+    /// Events, out and in.
     Events {
-        /// Where they go; none for what is there: a Dapr sidecar, else Redis, else the process itself.
+        /// Where they go, and come from; none for what is there: a Dapr sidecar, else Redis, else the process itself.
         publisher: Option<PublisherKind> = None => choice(&[
             ("auto", None),
             ("dapr", Some(PublisherKind::Dapr)),
@@ -278,6 +278,8 @@ section! {
         retention: Duration = 24 * HOUR => duration(MINUTE..=YEAR);
         /// About how many a stream of Redis keeps; 0 for all.
         stream_max_length: u64 = 1_000_000 => number(0..=1_000_000_000_000);
+        /// The group in which the instances read the streams of Redis.
+        consumer_group: String = "catalog-service".to_owned() => text;
     }
 }
 
@@ -312,6 +314,8 @@ section! {
         grpc_port: Option<u16> = None => optional(number(1..=u16::MAX));
         /// The token it asks for, when it asks for one.
         api_token: Option<Secret> = None => optional(secret);
+        /// The token it has to show when it delivers events; none lets only this host deliver.
+        app_api_token: Option<Secret> = None => optional(secret);
         /// Its component for events.
         pubsub_name: String = "pubsub-redis".to_owned() => text;
         /// Its component for state. Checked at the start; not used by this version.

@@ -310,6 +310,7 @@ fn secrets_are_never_shown() {
         ("DATABASE_URL", "postgres://user:hunter2@localhost/db"),
         ("REDIS_PASSWORD", "hunter2"),
         ("DAPR_API_TOKEN", "hunter2"),
+        ("APP_API_TOKEN", "hunter2"),
     ];
     let config = load("", &env).unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::Result;
 use super::event::Event;
 use super::id::ProductId;
-use super::inventory::Availability;
+use super::inventory::{Availability, ProductStock, StockUpdate, Verdict};
 use super::list::{ListQuery, Page};
 use super::product::Product;
 use super::shared::Shared;
@@ -67,6 +67,24 @@ pub trait ProductStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Shared<Product>>>> + Send {
         async { Ok(self.find_by_sku(sku).await?.map(Shared::new)) }
     }
+}
+
+/// Keeps what is in stock, and with each change of it a note for those who follow the changes of products.
+pub trait InventoryStore: Send + Sync + 'static {
+    /// The stock of a product; `None` when there is no such product.
+    fn stock(
+        &self,
+        product: ProductId,
+    ) -> impl Future<Output = Result<Option<ProductStock>>> + Send;
+
+    /// Takes an update, unless its event was handled before or what is known is newer: the row of the warehouse, the
+    /// totals of the product and the note, all or none of them. `now` is the time, `id` identifies the note.
+    fn apply(
+        &self,
+        update: &StockUpdate,
+        now: OffsetDateTime,
+        id: Uuid,
+    ) -> impl Future<Output = Result<Verdict>> + Send;
 }
 
 /// Time and randomness.

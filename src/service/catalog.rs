@@ -9,27 +9,35 @@ use super::cause::cause;
 use super::error::{ended, status};
 use super::{convert, watch};
 use crate::domain::catalog::Catalog;
-use crate::domain::ports::{Environment, ProductStore};
+use crate::domain::inventory::Inventory;
+use crate::domain::ports::{Environment, InventoryStore, ProductStore};
 use crate::events;
 use crate::events::feed::Feed;
 use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogService;
 
 /// The handlers of the catalog's RPCs. What they get was let in and keeps the rules of the contract already.
-pub struct CatalogHandler<S, E> {
+pub struct CatalogHandler<S, I, E> {
     catalog: Catalog<S, E>,
+    inventory: Inventory<I, E>,
     feed: Feed,
 }
 
-impl<S: ProductStore, E: Environment> CatalogHandler<S, E> {
-    /// Handlers over a catalog and the feed of its changes.
-    pub const fn new(catalog: Catalog<S, E>, feed: Feed) -> Self {
-        Self { catalog, feed }
+impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogHandler<S, I, E> {
+    /// Handlers over a catalog, the inventory of its products and the feed of its changes.
+    pub const fn new(catalog: Catalog<S, E>, inventory: Inventory<I, E>, feed: Feed) -> Self {
+        Self {
+            catalog,
+            inventory,
+            feed,
+        }
     }
 }
 
 #[tonic::async_trait]
-impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
+impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
+    for CatalogHandler<S, I, E>
+{
     async fn list_products(
         &self,
         request: Request<pb::ListProductsRequest>,
@@ -98,7 +106,8 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
         &self,
         request: Request<pb::DeleteProductRequest>,
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
-        let id = convert::product_id(&request.get_ref().id).map_err(|error| status(&error))?;
+        let id =
+            convert::product_id("id", &request.get_ref().id).map_err(|error| status(&error))?;
         self.catalog
             .delete(cause(&request), id)
             .await
@@ -121,5 +130,19 @@ impl<S: ProductStore, E: Environment> CatalogService for CatalogHandler<S, E> {
             watch::message(notice).map_err(|error| status(&error))
         });
         Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn list_inventory(
+        &self,
+        request: Request<pb::ListInventoryRequest>,
+    ) -> Result<Response<pb::ListInventoryResponse>, Status> {
+        let id = convert::product_id("productId", &request.get_ref().product_id)
+            .map_err(|error| status(&error))?;
+        let stock = self
+            .inventory
+            .of(id)
+            .await
+            .map_err(|error| status(&error))?;
+        Ok(Response::new(convert::product_stock(stock)))
     }
 }

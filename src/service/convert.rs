@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::domain::catalog::ProductKey;
 use crate::domain::error::{Error, FieldViolation, Result};
 use crate::domain::id::ProductId;
-use crate::domain::inventory::Availability;
+use crate::domain::inventory::{Availability, ProductStock};
 use crate::domain::list::{ListQuery, Page};
 use crate::domain::product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
 use crate::domain::value::{
@@ -112,17 +112,17 @@ pub(super) fn list_query(request: &pb::ListProductsRequest) -> Result<ListQuery>
     )
 }
 
-pub(super) fn product_id(text: &str) -> Result<ProductId> {
+pub(super) fn product_id(field: &str, text: &str) -> Result<ProductId> {
     text.parse()
         .map_err(|error: crate::domain::id::InvalidProductId| {
-            Error::invalid("id", error.to_string())
+            Error::invalid(field, error.to_string())
         })
 }
 
 pub(super) fn product_key(request: &pb::GetProductRequest) -> Result<ProductKey> {
     use pb::get_product_request::Key;
     match &request.key {
-        Some(Key::Id(id)) => Ok(ProductKey::Id(product_id(id)?)),
+        Some(Key::Id(id)) => Ok(ProductKey::Id(product_id("id", id)?)),
         Some(Key::Sku(sku)) => Sku::parse(sku.as_str())
             .map(ProductKey::Sku)
             .map_err(|message| Error::invalid("sku", message)),
@@ -267,6 +267,23 @@ pub(super) fn product(product: Product) -> pb::Product {
         updated_at: Some(timestamp(product.updated_at)),
         version: product.version,
         availability: product.availability.map(availability),
+    }
+}
+
+pub(super) fn product_stock(stock: ProductStock) -> pb::ListInventoryResponse {
+    let warehouses = stock
+        .warehouses
+        .into_iter()
+        .map(|stock| pb::WarehouseStock {
+            warehouse: stock.warehouse.into_string(),
+            quantity: stock.quantity,
+            reserved: stock.reserved,
+            available: stock.available,
+            updated_at: Some(timestamp(stock.updated_at)),
+        });
+    pb::ListInventoryResponse {
+        warehouses: warehouses.collect(),
+        totals: stock.totals.map(availability),
     }
 }
 

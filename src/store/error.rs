@@ -29,12 +29,15 @@ pub(super) fn from_sqlx<E: Borrow<sqlx::Error> + Into<Cause>>(error: E) -> Error
 
 /// Whether the same statement may succeed later: connection lost (08), out of resources (53),
 /// shut down (57P0x), cancelled by the statement timeout, read-only after a failover,
-/// serialisation failure, deadlock, lock timeout.
+/// serialisation failure, deadlock, lock timeout, a database that takes no connections for now (55000).
 fn is_passing(code: &str) -> bool {
     code.starts_with("08")
         || code.starts_with("53")
         || code.starts_with("57P0")
-        || matches!(code, "57014" | "25006" | "40001" | "40P01" | "55P03")
+        || matches!(
+            code,
+            "57014" | "25006" | "40001" | "40P01" | "55000" | "55P03"
+        )
 }
 
 /// A row that does not keep the rules of the domain: written by another hand.
@@ -48,7 +51,9 @@ mod tests {
 
     #[test]
     fn passing_failures_are_told_from_faults() {
-        for code in ["08006", "53300", "57P01", "57P03", "57014", "40P01"] {
+        for code in [
+            "08006", "53300", "57P01", "57P03", "57014", "40P01", "55000",
+        ] {
             assert!(is_passing(code), "{code}");
         }
         for code in ["23505", "23514", "22001", "42P01", "XX000"] {

@@ -19,7 +19,8 @@ use crate::domain::{
 };
 use crate::events::contract::{self, Encoded};
 use lookup::Lookups;
-use row::{Row, availability};
+use row::Row;
+pub(super) use row::availability;
 
 /// The table `products`.
 #[derive(Clone, Debug)]

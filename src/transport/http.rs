@@ -29,6 +29,8 @@ pub struct HttpApi {
     pub grpc: Routes,
     /// `/health` and `/ready`.
     pub probes: Arc<Probes>,
+    /// What a Dapr sidecar calls, where there is one.
+    pub dapr: Option<Router>,
     /// Origins whose pages may call; `*` for all.
     pub allowed_origins: Vec<String>,
 }
@@ -45,6 +47,7 @@ pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) ->
         transcoder,
         grpc,
         probes,
+        dapr,
         allowed_origins,
     } = api;
     let pages = transcoder.clone();
@@ -58,6 +61,7 @@ pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) ->
     let others = Router::new()
         .merge(probes::router(probes))
         .merge(docs::router())
+        .merge(dapr.unwrap_or_default())
         .method_not_allowed_fallback(move |request: Request| {
             let problem = Problem::method_not_allowed(&["GET", "HEAD"]);
             let answer = pages.answer(request.extensions(), problem).map(Body::new);

@@ -9,6 +9,7 @@ mod deploy;
 mod event_contract;
 mod events;
 mod grpc;
+mod inventory;
 mod lifecycle;
 mod migrate;
 mod openapi;

@@ -5,4 +5,5 @@ pub(crate) mod grpc;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod service;
+pub(crate) mod sidecar;
 pub(crate) mod stream;

@@ -81,7 +81,7 @@ fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Mon
 }
 
 /// The totals of a product's stock: all three are there, or none.
-pub(super) fn availability(
+pub(in crate::store) fn availability(
     quantity: Option<i64>,
     reserved: Option<i64>,
     available: Option<i64>,

@@ -28,8 +28,36 @@ static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A database of a test's own, empty.
+#[derive(Clone, Default)]
 pub(crate) struct Database {
     pub(crate) url: String,
+    name: String,
+}
+
+impl Database {
+    /// Takes it away from everybody, and ends what is under way.
+    pub(crate) async fn shut(&self) {
+        self.allow_connections(false).await;
+    }
+
+    /// Gives it back.
+    pub(crate) async fn open(&self) {
+        self.allow_connections(true).await;
+    }
+
+    async fn allow_connections(&self, allowed: bool) {
+        let admin = SERVER.url("postgres");
+        let name = &self.name;
+        let sql = format!(
+            "ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {allowed};
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND NOT {allowed}"
+        );
+        let mut connection = connect(&admin).await;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .expect("done");
+    }
 }
 
 /// Makes a database.
@@ -48,6 +76,7 @@ pub(crate) async fn database() -> Database {
     connection.close().await.expect("closed");
     Database {
         url: SERVER.url(&name),
+        name,
     }
 }
 

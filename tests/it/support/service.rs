@@ -55,9 +55,7 @@ impl Service {
 
     /// Starts another one on the same database, with the same keys.
     pub(crate) fn replica(&self, variables: &[(&str, &str)]) -> Self {
-        let database = Database {
-            url: self.database.url.clone(),
-        };
+        let database = self.database.clone();
         let keys = self.data.path().to_string_lossy();
         let mut variables = variables.to_vec();
         variables.push(("CATALOG_DATA_DIR", &keys));
@@ -75,7 +73,7 @@ impl Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let data = std::mem::replace(&mut self.data, tempfile::tempdir().expect("a folder"));
-        let database = std::mem::replace(&mut self.database, Database { url: String::new() });
+        let database = std::mem::take(&mut self.database);
         Self::start_on(database, data, variables)
     }
 

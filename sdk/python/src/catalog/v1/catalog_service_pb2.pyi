@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -426,6 +427,98 @@ class DeleteProductResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProductResponse: _TypeAlias = DeleteProductResponse  # noqa: Y015
+
+@_typing.final
+class ListInventoryRequest(_message.Message):
+    """Request of ListInventory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """Id of the product."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInventoryRequest: _TypeAlias = ListInventoryRequest  # noqa: Y015
+
+@_typing.final
+class ListInventoryResponse(_message.Message):
+    """Response of ListInventory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAREHOUSES_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def warehouses(self) -> _containers.RepeatedCompositeFieldContainer[Global___WarehouseStock]:
+        """The warehouses that have told of the product, by their code."""
+
+    @_builtins.property
+    def totals(self) -> _product_pb2.Availability:
+        """All of them together; absent until a warehouse has told."""
+
+    def __init__(
+        self,
+        *,
+        warehouses: _abc.Iterable[Global___WarehouseStock] | None = ...,
+        totals: _product_pb2.Availability | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals", "warehouses", b"warehouses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInventoryResponse: _TypeAlias = ListInventoryResponse  # noqa: Y015
+
+@_typing.final
+class WarehouseStock(_message.Message):
+    """How much of a product is in stock in one warehouse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAREHOUSE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    warehouse: _builtins.str
+    """Code of the warehouse."""
+    quantity: _builtins.int
+    """How many pieces are there."""
+    reserved: _builtins.int
+    """How many of them are reserved."""
+    available: _builtins.int
+    """How many can be sold; below 0 when more are reserved than are there."""
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was so, as the warehouse says."""
+
+    def __init__(
+        self,
+        *,
+        warehouse: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        available: _builtins.int = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "quantity", b"quantity", "reserved", b"reserved", "updated_at", b"updated_at", "warehouse", b"warehouse"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarehouseStock: _TypeAlias = WarehouseStock  # noqa: Y015
 
 @_typing.final
 class WatchProductsRequest(_message.Message):

@@ -60,6 +60,11 @@ class CatalogServiceStub:
                 request_serializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
                 response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.FromString,
                 _registered_method=True)
+        self.ListInventory = channel.unary_unary(
+                '/catalog.v1.CatalogService/ListInventory',
+                request_serializer=catalog_dot_v1_dot_catalog__service__pb2.ListInventoryRequest.SerializeToString,
+                response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.ListInventoryResponse.FromString,
+                _registered_method=True)
         self.WatchProducts = channel.unary_stream(
                 '/catalog.v1.CatalogService/WatchProducts',
                 request_serializer=catalog_dot_v1_dot_catalog__service__pb2.WatchProductsRequest.SerializeToString,
@@ -106,6 +111,13 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListInventory(self, request, context):
+        """Retrieve the stock of one product, per warehouse and in all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchProducts(self, request, context):
         """Watch products: every change as it happens, from now on or from where an earlier watch stood.
 
@@ -147,6 +159,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.DeleteProduct,
                     request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.FromString,
                     response_serializer=catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.SerializeToString,
+            ),
+            'ListInventory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInventory,
+                    request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.ListInventoryRequest.FromString,
+                    response_serializer=catalog_dot_v1_dot_catalog__service__pb2.ListInventoryResponse.SerializeToString,
             ),
             'WatchProducts': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchProducts,
@@ -290,6 +307,33 @@ class CatalogService:
             '/catalog.v1.CatalogService/DeleteProduct',
             catalog_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
             catalog_dot_v1_dot_catalog__service__pb2.DeleteProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInventory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalog.v1.CatalogService/ListInventory',
+            catalog_dot_v1_dot_catalog__service__pb2.ListInventoryRequest.SerializeToString,
+            catalog_dot_v1_dot_catalog__service__pb2.ListInventoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class CatalogServiceStub:
     """Change the fields of a product that the body names; a field set to null is cleared."""
     DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _catalog_service_pb2.DeleteProductResponse]
     """Delete a product. Its SKU may be used again."""
+    ListInventory: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListInventoryRequest, _catalog_service_pb2.ListInventoryResponse]
+    """Retrieve the stock of one product, per warehouse and in all."""
     WatchProducts: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.WatchProductsRequest, _catalog_service_pb2.WatchProductsResponse]
     """Watch products: every change as it happens, from now on or from where an earlier watch stood.
 
@@ -69,6 +71,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Change the fields of a product that the body names; a field set to null is cleared."""
     DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _catalog_service_pb2.DeleteProductResponse]  # type: ignore[assignment]
     """Delete a product. Its SKU may be used again."""
+    ListInventory: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListInventoryRequest, _catalog_service_pb2.ListInventoryResponse]  # type: ignore[assignment]
+    """Retrieve the stock of one product, per warehouse and in all."""
     WatchProducts: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.WatchProductsRequest, _catalog_service_pb2.WatchProductsResponse]  # type: ignore[assignment]
     """Watch products: every change as it happens, from now on or from where an earlier watch stood.
 
@@ -122,6 +126,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.DeleteProductResponse, _abc.Awaitable[_catalog_service_pb2.DeleteProductResponse]]:
         """Delete a product. Its SKU may be used again."""
+
+    @_abc_1.abstractmethod
+    def ListInventory(
+        self,
+        request: _catalog_service_pb2.ListInventoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListInventoryResponse, _abc.Awaitable[_catalog_service_pb2.ListInventoryResponse]]:
+        """Retrieve the stock of one product, per warehouse and in all."""
 
     @_abc_1.abstractmethod
     def WatchProducts(

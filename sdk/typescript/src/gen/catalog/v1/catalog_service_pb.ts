@@ -6,17 +6,17 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ProductCreatedEvent, ProductDeletedEvent, ProductUpdatedEvent } from "./events_pb.js";
 import { file_catalog_v1_events } from "./events_pb.js";
-import type { Money, Product, ProductStatus, ProductSummary } from "./product_pb.js";
+import type { Availability, Money, Product, ProductStatus, ProductSummary } from "./product_pb.js";
 import { file_catalog_v1_product } from "./product_pb.js";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file catalog/v1/catalog_service.proto.
  */
 export const file_catalog_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UidgoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIWCgl3YXJlaG91c2UYAiABKAlIAYgBARIUCgxyZXN1bWVfdG9rZW4YAyABKAlCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiiwIKFVdhdGNoUHJvZHVjdHNSZXNwb25zZRIyCgdjcmVhdGVkGAEgASgLMh8uY2F0YWxvZy52MS5Qcm9kdWN0Q3JlYXRlZEV2ZW50SAASMgoHdXBkYXRlZBgCIAEoCzIfLmNhdGFsb2cudjEuUHJvZHVjdFVwZGF0ZWRFdmVudEgAEjIKB2RlbGV0ZWQYAyABKAsyHy5jYXRhbG9nLnYxLlByb2R1Y3REZWxldGVkRXZlbnRIABIrCgZlZmZlY3QYBCABKA4yFi5jYXRhbG9nLnYxLkxpc3RFZmZlY3RIAYgBARIUCgxyZXN1bWVfdG9rZW4YBSABKAlCCAoGY2hhbmdlQgkKB19lZmZlY3QqcQoKTGlzdEVmZmVjdBIbChdMSVNUX0VGRkVDVF9VTlNQRUNJRklFRBAAEhcKE0xJU1RfRUZGRUNUX0VOVEVSRUQQARIXChNMSVNUX0VGRkVDVF9DSEFOR0VEEAISFAoQTElTVF9FRkZFQ1RfTEVGVBADMp4ECg5DYXRhbG9nU2VydmljZRJWCgxMaXN0UHJvZHVjdHMSHy5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaIC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESUAoKR2V0UHJvZHVjdBIdLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaHi5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBElQKDUNyZWF0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2USVAoNVXBkYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZRJZCg1EZWxldGVQcm9kdWN0EiAuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIgOQAgISWwoNV2F0Y2hQcm9kdWN0cxIgLmNhdGFsb2cudjEuV2F0Y2hQcm9kdWN0c1JlcXVlc3QaIS5jYXRhbG9nLnYxLldhdGNoUHJvZHVjdHNSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_catalog_v1_events, file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiKgoUTGlzdEludmVudG9yeVJlcXVlc3QSEgoKcHJvZHVjdF9pZBgBIAEoCSJxChVMaXN0SW52ZW50b3J5UmVzcG9uc2USLgoKd2FyZWhvdXNlcxgBIAMoCzIaLmNhdGFsb2cudjEuV2FyZWhvdXNlU3RvY2sSKAoGdG90YWxzGAIgASgLMhguY2F0YWxvZy52MS5BdmFpbGFiaWxpdHkiigEKDldhcmVob3VzZVN0b2NrEhEKCXdhcmVob3VzZRgBIAEoCRIQCghxdWFudGl0eRgCIAEoBRIQCghyZXNlcnZlZBgDIAEoBRIRCglhdmFpbGFibGUYBCABKAUSLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIWCgl3YXJlaG91c2UYAiABKAlIAYgBARIUCgxyZXN1bWVfdG9rZW4YAyABKAlCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiiwIKFVdhdGNoUHJvZHVjdHNSZXNwb25zZRIyCgdjcmVhdGVkGAEgASgLMh8uY2F0YWxvZy52MS5Qcm9kdWN0Q3JlYXRlZEV2ZW50SAASMgoHdXBkYXRlZBgCIAEoCzIfLmNhdGFsb2cudjEuUHJvZHVjdFVwZGF0ZWRFdmVudEgAEjIKB2RlbGV0ZWQYAyABKAsyHy5jYXRhbG9nLnYxLlByb2R1Y3REZWxldGVkRXZlbnRIABIrCgZlZmZlY3QYBCABKA4yFi5jYXRhbG9nLnYxLkxpc3RFZmZlY3RIAYgBARIUCgxyZXN1bWVfdG9rZW4YBSABKAlCCAoGY2hhbmdlQgkKB19lZmZlY3QqcQoKTGlzdEVmZmVjdBIbChdMSVNUX0VGRkVDVF9VTlNQRUNJRklFRBAAEhcKE0xJU1RfRUZGRUNUX0VOVEVSRUQQARIXChNMSVNUX0VGRkVDVF9DSEFOR0VEEAISFAoQTElTVF9FRkZFQ1RfTEVGVBADMvkECg5DYXRhbG9nU2VydmljZRJWCgxMaXN0UHJvZHVjdHMSHy5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaIC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESUAoKR2V0UHJvZHVjdBIdLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaHi5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBElQKDUNyZWF0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2USVAoNVXBkYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZRJZCg1EZWxldGVQcm9kdWN0EiAuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIgOQAgISWQoNTGlzdEludmVudG9yeRIgLmNhdGFsb2cudjEuTGlzdEludmVudG9yeVJlcXVlc3QaIS5jYXRhbG9nLnYxLkxpc3RJbnZlbnRvcnlSZXNwb25zZSIDkAIBElsKDVdhdGNoUHJvZHVjdHMSIC5jYXRhbG9nLnYxLldhdGNoUHJvZHVjdHNSZXF1ZXN0GiEuY2F0YWxvZy52MS5XYXRjaFByb2R1Y3RzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_catalog_v1_events, file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Request of ListProducts.
@@ -388,6 +388,104 @@ export const DeleteProductResponseSchema: GenMessage<DeleteProductResponse> = /*
   messageDesc(file_catalog_v1_catalog_service, 10);
 
 /**
+ * Request of ListInventory.
+ *
+ * @generated from message catalog.v1.ListInventoryRequest
+ */
+export type ListInventoryRequest = Message<"catalog.v1.ListInventoryRequest"> & {
+  /**
+   * Id of the product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+};
+
+/**
+ * Describes the message catalog.v1.ListInventoryRequest.
+ * Use `create(ListInventoryRequestSchema)` to create a new message.
+ */
+export const ListInventoryRequestSchema: GenMessage<ListInventoryRequest> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 11);
+
+/**
+ * Response of ListInventory.
+ *
+ * @generated from message catalog.v1.ListInventoryResponse
+ */
+export type ListInventoryResponse = Message<"catalog.v1.ListInventoryResponse"> & {
+  /**
+   * The warehouses that have told of the product, by their code.
+   *
+   * @generated from field: repeated catalog.v1.WarehouseStock warehouses = 1;
+   */
+  warehouses: WarehouseStock[];
+
+  /**
+   * All of them together; absent until a warehouse has told.
+   *
+   * @generated from field: catalog.v1.Availability totals = 2;
+   */
+  totals?: Availability | undefined;
+};
+
+/**
+ * Describes the message catalog.v1.ListInventoryResponse.
+ * Use `create(ListInventoryResponseSchema)` to create a new message.
+ */
+export const ListInventoryResponseSchema: GenMessage<ListInventoryResponse> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 12);
+
+/**
+ * How much of a product is in stock in one warehouse.
+ *
+ * @generated from message catalog.v1.WarehouseStock
+ */
+export type WarehouseStock = Message<"catalog.v1.WarehouseStock"> & {
+  /**
+   * Code of the warehouse.
+   *
+   * @generated from field: string warehouse = 1;
+   */
+  warehouse: string;
+
+  /**
+   * How many pieces are there.
+   *
+   * @generated from field: int32 quantity = 2;
+   */
+  quantity: number;
+
+  /**
+   * How many of them are reserved.
+   *
+   * @generated from field: int32 reserved = 3;
+   */
+  reserved: number;
+
+  /**
+   * How many can be sold; below 0 when more are reserved than are there.
+   *
+   * @generated from field: int32 available = 4;
+   */
+  available: number;
+
+  /**
+   * When it was so, as the warehouse says.
+   *
+   * @generated from field: google.protobuf.Timestamp updated_at = 5;
+   */
+  updatedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message catalog.v1.WarehouseStock.
+ * Use `create(WarehouseStockSchema)` to create a new message.
+ */
+export const WarehouseStockSchema: GenMessage<WarehouseStock> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 13);
+
+/**
  * Request of WatchProducts.
  *
  * @generated from message catalog.v1.WatchProductsRequest
@@ -421,7 +519,7 @@ export type WatchProductsRequest = Message<"catalog.v1.WatchProductsRequest"> & 
  * Use `create(WatchProductsRequestSchema)` to create a new message.
  */
 export const WatchProductsRequestSchema: GenMessage<WatchProductsRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 11);
+  messageDesc(file_catalog_v1_catalog_service, 14);
 
 /**
  * A change of a product, or a bookmark that only says where the watch stands.
@@ -482,7 +580,7 @@ export type WatchProductsResponse = Message<"catalog.v1.WatchProductsResponse"> 
  * Use `create(WatchProductsResponseSchema)` to create a new message.
  */
 export const WatchProductsResponseSchema: GenMessage<WatchProductsResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 12);
+  messageDesc(file_catalog_v1_catalog_service, 15);
 
 /**
  * What a change does to a list.
@@ -581,6 +679,16 @@ export const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProductRequestSchema;
     output: typeof DeleteProductResponseSchema;
+  },
+  /**
+   * Retrieve the stock of one product, per warehouse and in all.
+   *
+   * @generated from rpc catalog.v1.CatalogService.ListInventory
+   */
+  listInventory: {
+    methodKind: "unary";
+    input: typeof ListInventoryRequestSchema;
+    output: typeof ListInventoryResponseSchema;
   },
   /**
    * Watch products: every change as it happens, from now on or from where an earlier watch stood.
