@@ -110,24 +110,21 @@ impl App {
         check_database(&pool, &table, &readiness).await;
         tokio::spawn(watch_database(pool.clone(), table, readiness.clone()));
         let bell = Bell::default();
-        let reads = Reads::new(config, PgProducts::new(pool.clone(), bell.clone()));
-        let store = PgInventory::new(pool.clone(), bell.clone());
-        let inventory = Inventory::new(store, SystemEnvironment);
+        let stores = Stores::new(config, &pool, &bell);
         let background = Background::start(
             config,
             &pool,
             &bell,
             &readiness,
-            reads.cache(),
-            inventory.clone(),
+            stores.cache(),
+            stores.inventory.clone(),
         )?;
-        let metrics = Metrics::new(reads.caching.then(|| reads.products.statistics()));
+        let metrics = Metrics::new(stores.caching.then(|| stores.products.statistics()));
         let (http_port, grpc_port) = ports(
             config,
             parts,
             pool,
-            reads,
-            inventory,
+            stores,
             &background,
             &readiness,
             metrics.clone(),
@@ -192,16 +189,17 @@ impl App {
     }
 }
 
-/// The products as they are read.
-struct Reads {
+/// What requests and events read and write.
+struct Stores {
     products: CachedProducts<PgProducts>,
+    inventory: Inventory<PgInventory, SystemEnvironment>,
     redis: Option<Redis>,
     /// Without it nothing is told of changes to the cache, which then keeps nothing.
     caching: bool,
 }
 
-impl Reads {
-    fn new(config: &Config, store: PgProducts) -> Self {
+impl Stores {
+    fn new(config: &Config, pool: &PgPool, bell: &Bell) -> Self {
         let caching = config.features.enable_caching;
         let redis = Redis::new(&config.data.redis).filter(|_| caching);
         let settings = cache::Settings {
@@ -210,8 +208,11 @@ impl Reads {
             product_ttl: config.cache.product_ttl,
             list_ttl: config.cache.list_ttl,
         };
+        let products = PgProducts::new(pool.clone(), bell.clone());
+        let inventory = PgInventory::new(pool.clone(), bell.clone());
         Self {
-            products: CachedProducts::new(store, redis.clone(), settings),
+            products: CachedProducts::new(products, redis.clone(), settings),
+            inventory: Inventory::new(inventory, SystemEnvironment),
             redis,
             caching,
         }
@@ -226,8 +227,7 @@ fn ports(
     config: &Config,
     parts: Parts,
     pool: PgPool,
-    reads: Reads,
-    inventory: Inventory<PgInventory, SystemEnvironment>,
+    stores: Stores,
     background: &Background,
     readiness: &Readiness,
     metrics: Metrics,
@@ -240,13 +240,13 @@ fn ports(
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
     };
-    let catalog = Catalog::new(reads.products.clone(), SystemEnvironment);
+    let catalog = Catalog::new(stores.products.clone(), SystemEnvironment);
     let dapr = (config.publisher() == PublisherKind::Dapr).then(|| {
         let settings = dapr::Settings {
             pubsub: config.dapr.pubsub_name.clone(),
             token: config.dapr.app_api_token.clone(),
         };
-        let subscriber = Subscriber::new(inventory.clone());
+        let subscriber = Subscriber::new(stores.inventory.clone());
         dapr::router(
             subscriber,
             PgInbox::new(pool.clone()),
@@ -254,7 +254,7 @@ fn ports(
             settings,
         )
     });
-    let handler = CatalogHandler::new(catalog, inventory, background.feed());
+    let handler = CatalogHandler::new(catalog, stores.inventory, background.feed());
     let policy = Arc::new(policy);
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
@@ -287,9 +287,9 @@ fn ports(
         max_connections: config.data.database.max_connections,
         readiness: readiness.clone(),
         started: parts.started,
-        cache: reads.caching.then(|| CacheProbe {
-            redis: reads.redis,
-            statistics: reads.products.statistics(),
+        cache: stores.caching.then(|| CacheProbe {
+            redis: stores.redis,
+            statistics: stores.products.statistics(),
         }),
     };
     let api = HttpApi {
