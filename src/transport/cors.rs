@@ -5,7 +5,8 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// Headers of an answer that a page may read.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 8] = [
+    header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,

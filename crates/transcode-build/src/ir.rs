@@ -89,6 +89,25 @@ pub struct Method {
     pub bindings: Vec<Binding>,
     /// How the Location header is made of the answer: literal pieces and fields by turns.
     pub location: Vec<LocationPart>,
+    /// What its Link header is made of.
+    pub links: Links,
+}
+
+/// What a Link header is made of: for each kind of page the field of the request, and the path of that of the answer
+/// which says how far it goes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// By numbers.
+    pub pages: Option<(String, Vec<String>)>,
+    /// By tokens.
+    pub tokens: Option<(String, Vec<String>)>,
+}
+
+impl Links {
+    /// Whether there are any in the answer to a request like this.
+    pub fn are_in(&self, binding: &Binding) -> bool {
+        binding.method == "GET" && (self.pages.is_some() || self.tokens.is_some())
+    }
 }
 
 /// A piece of a Location template.

@@ -67,6 +67,21 @@ pub struct MethodOptions {
     pub sse_id: String,
     #[prost(string, tag = "11")]
     pub last_event_id: String,
+    #[prost(message, optional, tag = "12")]
+    pub links: Option<Links>,
+}
+
+/// `transcode.v1.Links`.
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Links {
+    #[prost(string, tag = "1")]
+    pub page: String,
+    #[prost(string, tag = "2")]
+    pub page_count: String,
+    #[prost(string, tag = "3")]
+    pub page_token: String,
+    #[prost(string, tag = "4")]
+    pub next_page_token: String,
 }
 
 /// `transcode.v1.ServiceOptions`.

@@ -182,6 +182,22 @@ fn rpcs_that_say_too_little_or_too_much() {
             r#"option (transcode.v1.method) = { public: true location: "/v1/{number}" };"#,
             "location names `number`, which is no string",
         ),
+        (
+            "option (transcode.v1.method) = { public: true links: {} };",
+            "links names no fields",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true links: { page: "number" } };"#,
+            "links.page_count names ``, which is no integer field of the answer",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true links: { page: "name" page_count: "number" } };"#,
+            "links.page names `name`, which is no integer field of the request",
+        ),
+        (
+            r#"option (transcode.v1.method) = { public: true links: { page_token: "name" next_page_token: "inner" } };"#,
+            "links.next_page_token names `inner`, which is no string field of the answer",
+        ),
     ] {
         let contract = contract(
             &format!("  rpc Call(Req) returns (Req) {{ {options} }}"),

@@ -20,8 +20,8 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, EchoRequest, GetBookRequest, LibraryStack, UpdateBookRequest, WatchBooksRequest,
-    WatchBooksResponse,
+    Book, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest, ListBooksResponse,
+    UpdateBookRequest, WatchBooksRequest, WatchBooksResponse, list_books_response,
 };
 
 /// The API description.
@@ -52,6 +52,30 @@ impl Library for Echo {
                 ..Book::default()
             })),
         }
+    }
+
+    async fn list_books(
+        &self,
+        request: Request<ListBooksRequest>,
+    ) -> Result<Response<ListBooksResponse>, Status> {
+        let request = request.into_inner();
+        // As many pages as the query says, and a token that has to be escaped until the last one.
+        let count = request.query.parse().unwrap_or_default();
+        let next_page_token = match request.page_token.as_deref() {
+            Some("last") => String::new(),
+            _ => "a/b=+&>".to_owned(),
+        };
+        Ok(Response::new(ListBooksResponse {
+            pages: Some(list_books_response::Pages { count }),
+            next_page_token,
+        }))
+    }
+
+    async fn list_authors(
+        &self,
+        request: Request<ListBooksRequest>,
+    ) -> Result<Response<ListBooksResponse>, Status> {
+        self.list_books(request).await
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {

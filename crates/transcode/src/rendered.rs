@@ -1,6 +1,7 @@
 //! An answer that is given many times: its JSON is made once.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use tonic::{Request, Response};
 /// A message of the contract with its JSON, for handlers that answer with the same one again and again.
 #[derive(Debug)]
 pub struct Rendered<M> {
-    message: M,
+    message: Arc<M>,
     /// None for a message that has no JSON form.
     json: OnceLock<Option<Bytes>>,
 }
@@ -18,19 +19,29 @@ pub struct Rendered<M> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AcceptsJson;
 
-/// In the extensions of an answer: the JSON of the message, which is not there itself.
+/// In the extensions of an answer: the JSON of the message, and the message, which is not the answer itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Json(pub Bytes);
+pub(crate) struct Json(pub Bytes, Arc<dyn Any + Send + Sync>);
 
-impl<M: Serialize + Clone + Default> Rendered<M> {
+/// The message of an answer, wherever it is.
+pub(crate) fn message<M: 'static>(answer: &Response<M>) -> &M {
+    let json = answer.extensions().get::<Json>();
+    json.and_then(|json| json.1.downcast_ref())
+        .unwrap_or_else(|| answer.get_ref())
+}
+
+impl<M: Serialize + Clone + Default + Send + Sync + 'static> Rendered<M> {
     /// A message whose JSON is made when it is first asked for.
-    pub const fn new(message: M) -> Self {
+    pub fn new(message: M) -> Self {
         let json = OnceLock::new();
-        Self { message, json }
+        Self {
+            message: Arc::new(message),
+            json,
+        }
     }
 
     /// The message.
-    pub const fn message(&self) -> &M {
+    pub fn message(&self) -> &M {
         &self.message
     }
 
@@ -41,14 +52,16 @@ impl<M: Serialize + Clone + Default> Rendered<M> {
             && let Some(json) = self.json()
         {
             let mut response = Response::new(M::default());
-            response.extensions_mut().insert(Json(json));
+            response
+                .extensions_mut()
+                .insert(Json(json, self.message.clone()));
             return response;
         }
-        Response::new(self.message.clone())
+        Response::new(M::clone(&self.message))
     }
 
     fn json(&self) -> Option<Bytes> {
-        let make = || serde_json::to_vec(&self.message).ok().map(Bytes::from);
+        let make = || serde_json::to_vec(&*self.message).ok().map(Bytes::from);
         self.json.get_or_init(make).clone()
     }
 }
@@ -68,5 +81,6 @@ mod tests {
         let answer = rendered.answer(&request);
         let json = answer.extensions().get::<Json>().map(|json| &json.0[..]);
         assert_eq!(json, Some(&br#""x""#[..]));
+        assert_eq!(message(&answer), "x", "for what else is made of it");
     }
 }

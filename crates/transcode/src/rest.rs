@@ -4,6 +4,7 @@ mod accept;
 mod bind;
 mod body;
 mod call;
+mod link;
 mod render;
 mod stream;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 
 pub use call::{Call, Input, Streaming, Unary};
+pub use link::{Links, Pages, Tokens};
 pub use render::Problem;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -76,3 +76,54 @@ async fn a_token_that_does_not_fit_is_refused() {
         assert_eq!(error["details"], details, "{query}");
     }
 }
+
+/// The target of a relation in the Link header.
+fn link(response: &http::Response<Value>, relation: &str) -> Option<String> {
+    let links = response.headers()["link"].to_str().expect("text");
+    let relation = format!(">; rel=\"{relation}\"");
+    let mut targets = links
+        .split(", ")
+        .filter_map(|link| link.strip_suffix(&relation));
+    Some(
+        targets
+            .next()?
+            .strip_prefix('<')
+            .expect("a target")
+            .to_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_through_a_list_both_ways_and_by_tokens() {
+    let (service, token) = filled(5).await;
+    let first = format!("{PRODUCTS}?limit=2&category=electronics");
+    let mut seen = Vec::new();
+    let mut response = service.get(&first, &token).await;
+    loop {
+        seen.extend(skus(response.body()).into_iter().map(str::to_owned));
+        let Some(next) = link(&response, "next") else {
+            break;
+        };
+        response = service.get(&next, &token).await;
+    }
+    assert_eq!(seen, ["L-4", "L-3", "L-2", "L-1", "L-0"]);
+    let last = link(&response, "last").expect("the last page");
+    assert_eq!(last, format!("{first}&page=3"));
+    let back = service.get(&link(&response, "prev").expect("the page before"), &token);
+    assert_eq!(skus(back.await.body()), ["L-2", "L-1"]);
+
+    // Who came by a token, from the cache too, is led on by one.
+    let pagination = &service.get(&first, &token).await.into_body()["data"]["pagination"];
+    let next = pagination["nextPageToken"].as_str().expect("a token");
+    for _ in 0..3 {
+        let second = service
+            .get(&format!("{first}&pageToken={next}"), &token)
+            .await;
+        assert_eq!(skus(second.body()), ["L-2", "L-1"]);
+        let third = service
+            .get(&link(&second, "next").expect("a next page"), &token)
+            .await;
+        assert_eq!(skus(third.body()), ["L-0"]);
+        assert_eq!(link(&third, "next"), None);
+    }
+}

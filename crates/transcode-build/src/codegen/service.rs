@@ -197,6 +197,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
         }
     };
     let last_event_id = last_event_id(method, input);
+    let request = input;
     let input = quote! {
         ::transcode::rest::Input { decode: #decode, mask: #mask, last_event_id: #last_event_id }
     };
@@ -215,6 +216,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
     }
     let whole = binding.response_body.is_none() && method.location.is_empty();
     let location = location(scope, method, output);
+    let links = links(scope, method, binding, request, output);
     quote! {
         #index => {
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
@@ -222,6 +224,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
                 encode: #encode,
                 whole: #whole,
                 location: #location,
+                links: #links,
             };
             call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)).await
         }
@@ -338,7 +341,49 @@ fn location(scope: &Scope<'_>, method: &Method, output: &Message) -> TokenStream
     }
 }
 
-/// An expression for a string in an answer; it leaves the closure where a message on the way is not set.
+/// How the Link header is made.
+fn links(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    input: &Message,
+    output: &Message,
+) -> TokenStream {
+    if !method.links.are_in(binding) {
+        return quote!(None);
+    }
+    let parameter = |name: &str| {
+        let json_name = input.field(name).map_or(name, |field| &field.json_name);
+        quote!([#json_name, #name])
+    };
+    let pages = method.links.pages.as_ref().map_or_else(
+        || quote!(None),
+        |(name, count)| {
+            let (parameter, count) = (parameter(name), location_field(scope, output, count));
+            quote! {
+                Some(::transcode::rest::Pages {
+                    parameter: #parameter,
+                    count: |answer| Some(::core::primitive::i64::from(*#count)),
+                })
+            }
+        },
+    );
+    let tokens = method.links.tokens.as_ref().map_or_else(
+        || quote!(None),
+        |(name, next)| {
+            let (parameter, next) = (parameter(name), location_field(scope, output, next));
+            quote! {
+                Some(::transcode::rest::Tokens {
+                    parameter: #parameter,
+                    next: |answer| Some((#next).as_str()),
+                })
+            }
+        },
+    );
+    quote!(Some(::transcode::rest::Links { pages: #pages, tokens: #tokens }))
+}
+
+/// An expression for a field of an answer; it leaves the closure where it, or a message on the way, is not set.
 fn location_field(scope: &Scope<'_>, output: &Message, path: &[String]) -> TokenStream {
     let mut expression = quote!(answer);
     let mut message = output;

@@ -4,7 +4,9 @@ use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use super::{Loader, docs, place};
 use crate::error::Error;
-use crate::ir::{Api, Binding, Body, LocationPart, Message, Method, Scalar, Service, Shape, Type};
+use crate::ir::{
+    Api, Binding, Body, Field, Links, LocationPart, Message, Method, Scalar, Service, Shape, Type,
+};
 use crate::options::{HttpRule, MethodOptions, Pattern, ServiceOptions, extension};
 use crate::template::{Segment, Template};
 
@@ -88,6 +90,7 @@ impl Loader<'_> {
             streaming: descriptor.is_server_streaming(),
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
             location: at.location(api, output, &options.location)?,
+            links: at.links(api, input, output, &options)?,
             options,
             bindings,
         })
@@ -191,6 +194,7 @@ impl At<'_> {
         for (option, given) in [
             ("success_status", options.success_status != 0),
             ("location", !options.location.is_empty()),
+            ("links", options.links.is_some()),
             ("cache_control", !options.cache_control.is_empty()),
             ("idempotency_key", options.idempotency_key),
         ] {
@@ -256,6 +260,64 @@ impl At<'_> {
             }
             _ => Err(unknown()),
         }
+    }
+
+    /// What the Link header is made of.
+    fn links(
+        &self,
+        api: &Api,
+        input: &Message,
+        output: &Message,
+        options: &MethodOptions,
+    ) -> Result<Links, Error> {
+        let Some(links) = &options.links else {
+            return Ok(Links::default());
+        };
+        let is_integer = |field: &Field| {
+            use Scalar::{Int32, Int64, UInt32};
+            matches!(field.ty, Type::Scalar(Int32 | Int64 | UInt32))
+        };
+        let is_string = |field: &Field| field.ty == Type::Scalar(Scalar::String);
+        let pair =
+            |ask: [&str; 2], answer: [&str; 2], what: &str, fits: &dyn Fn(&Field) -> bool| {
+                let ([name, value], [end_name, end]) = (ask, answer);
+                if value.is_empty() && end.is_empty() {
+                    return Ok(None);
+                }
+                let fits = |field: &Field| {
+                    fits(field) && matches!(field.shape, Shape::Implicit | Shape::Optional)
+                };
+                if !input.field(value).is_some_and(fits) {
+                    return Err(self.error(&format!(
+                        "links.{name} names `{value}`, which is no {what} field of the request"
+                    )));
+                }
+                let path: Vec<_> = end.split('.').map(str::to_owned).collect();
+                if !self.resolve(api, output, &path).is_ok_and(fits) {
+                    return Err(self.error(&format!(
+                        "links.{end_name} names `{end}`, which is no {what} field of the answer"
+                    )));
+                }
+                Ok(Some((value.to_owned(), path)))
+            };
+        let found = Links {
+            pages: pair(
+                ["page", &links.page],
+                ["page_count", &links.page_count],
+                "integer",
+                &is_integer,
+            )?,
+            tokens: pair(
+                ["page_token", &links.page_token],
+                ["next_page_token", &links.next_page_token],
+                "string",
+                &is_string,
+            )?,
+        };
+        if found == Links::default() {
+            return Err(self.error("links names no fields"));
+        }
+        Ok(found)
     }
 
     fn location(

@@ -374,6 +374,13 @@ fn success(
     if !method.location.is_empty() {
         answer["headers"] = json!({"Location": {"description": "Path of the new resource.", "schema": {"type": "string"}}});
     }
+    if method.links.are_in(binding) {
+        answer["headers"] = json!({"Link": {
+            "description": "Other pages of the list, as RFC 8288 has it: `first`, `prev`, `next` and `last`, or `first` \
+                            and `next` for a caller who came by a token.",
+            "schema": {"type": "string"},
+        }});
+    }
     answer
 }
 

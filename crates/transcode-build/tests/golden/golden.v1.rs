@@ -1300,6 +1300,7 @@ impl<
                                 .push_str(&::transcode::rest::escape_segment(&answer.name));
                             Some(location)
                         }),
+                        links: None,
                     };
                     call.unary(
                             &*self.policy,

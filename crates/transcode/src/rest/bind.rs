@@ -90,7 +90,7 @@ fn in_body(name: &str, field: &str) -> bool {
 }
 
 /// Decodes a piece of a query, where `+` is a space. None for what is not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if text.contains('+') {
         let spaced = text.replace('+', " ");
         percent_decode(spaced.as_bytes())

@@ -9,12 +9,13 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
 use super::accept::Format;
+use super::link::Links;
 use super::stream::{self, Framing};
 use super::{Body, Problem, RequestContext, Transcoder, bind, body, render};
 use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::Policy;
-use crate::rendered::AcceptsJson;
+use crate::rendered::{self, AcceptsJson};
 use crate::spec::{self, Binding};
 use crate::status;
 use crate::validate::Validate;
@@ -47,6 +48,8 @@ pub struct Unary<Req, Res> {
     pub whole: bool,
     /// The Location header of an answer.
     pub location: Option<fn(&Res) -> Option<String>>,
+    /// The Link header of an answer.
+    pub links: Option<Links<Res>>,
 }
 
 /// What is particular to a binding of an RPC that answers with a stream; generated.
@@ -102,10 +105,11 @@ impl Call {
     where
         P: Policy,
         Req: Binder + Validate + Default + Send,
-        Res: Send,
+        Res: Send + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
         let reply = self.reply();
+        let uri = self.parts.uri.clone();
         let handler = |mut request: Request<Req>| {
             if unary.whole {
                 request.extensions_mut().insert(AcceptsJson);
@@ -113,13 +117,21 @@ impl Call {
             handler(request)
         };
         match self.run(policy, &unary.input, None, handler).await {
-            Ok((answer, _)) => render::answer(
-                reply.transcoder.settings(),
-                reply.context.as_ref(),
-                reply.binding.spec,
-                unary,
-                &answer,
-            ),
+            Ok((answer, _)) => {
+                let mut response = render::answer(
+                    reply.transcoder.settings(),
+                    reply.context.as_ref(),
+                    reply.binding.spec,
+                    unary,
+                    &answer,
+                );
+                if let Some(links) = &unary.links
+                    && response.status().is_success()
+                {
+                    links.insert(&uri, rendered::message(&answer), response.headers_mut());
+                }
+                response
+            }
             Err(failure) => reply.failure(failure),
         }
     }
