@@ -109,11 +109,13 @@ async fn links_lead_through_a_list_both_ways_and_by_tokens() {
     assert_eq!(seen, ["L-4", "L-3", "L-2", "L-1", "L-0"]);
     let last = link(&response, "last").expect("the last page");
     assert_eq!(last, format!("{first}&page=3"));
-    let back = service.get(&link(&response, "prev").expect("the page before"), &token);
-    assert_eq!(skus(back.await.body()), ["L-2", "L-1"]);
+    let previous = link(&response, "prev").expect("the page before");
+    let response = service.get(&previous, &token).await;
+    assert_eq!(skus(response.body()), ["L-2", "L-1"]);
 
     // Who came by a token, from the cache too, is led on by one.
-    let pagination = &service.get(&first, &token).await.into_body()["data"]["pagination"];
+    let response = service.get(&first, &token).await;
+    let pagination = &response.body()["data"]["pagination"];
     let next = pagination["nextPageToken"].as_str().expect("a token");
     for _ in 0..3 {
         let second = service

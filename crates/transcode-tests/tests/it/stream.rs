@@ -40,7 +40,7 @@ fn message(token: &str) -> WatchBooksResponse {
 
 /// The frame of that message.
 fn frame(token: &str) -> String {
-    let book = json!({"name": "", "title": format!("Book {token}"), "loans": 0, "labels": {}});
+    let book = format!(r#"{{"name":"","title":"Book {token}","loans":0,"labels":{{}}}}"#);
     format!("id: {token}\ndata: {{\"book\":{book},\"token\":\"{token}\"}}\n\n")
 }
 
