@@ -50,9 +50,8 @@ demo: ## Load 10,000 products into the running service through its API (COUNT=, 
 	@$(TARGET)/debug/catalog-service demo --count $(or $(COUNT),10000) --url $(or $(URL),http://127.0.0.1:9001)
 
 .PHONY: bench
-bench: ## Measure what transcoding and events cost, each beside the bare way in the same run
-	$(CARGO) bench --locked --package transcode-tests
-	$(CARGO) bench --locked --package catalog-service --bench events
+bench: ## Measure requests, reads, events and transcoding, each beside the bare way in the same run; writes docs/performance.md
+	@scripts/bench.sh
 
 .PHONY: clean
 clean: ## Remove what was built and the tools; the data of `make run` in .data stays

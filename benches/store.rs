@@ -4,6 +4,9 @@
 //! with pgbench.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "support/seed.rs"]
+mod seed;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -37,43 +40,9 @@ async fn main() {
     })
     .unwrap();
     let url = server.url("postgres");
-    let pool = seeded(&url, products).await;
+    let pool = seed::seeded(&url, products).await;
     lookups(&url, &pool, folder.path()).await;
     lists(&pool).await;
-}
-
-/// A pool for a database with as many products.
-async fn seeded(url: &str, products: usize) -> PgPool {
-    let mut migrator = Migrator::connect(url, Source::embedded(), MigrateOptions::default())
-        .await
-        .unwrap();
-    migrator.up(None).await.unwrap();
-    migrator.close().await;
-    let settings = PoolSettings {
-        statement_timeout: Duration::from_mins(10),
-        ..PoolSettings::default()
-    };
-    let pool = pool(url, &settings).unwrap();
-    let started = Instant::now();
-    let mut connection = pool.acquire().await.unwrap();
-    for sql in [
-        format!("SET seed.products = {products}"),
-        include_str!("seed.sql").to_owned(),
-    ] {
-        for statement in sql.split_inclusive(';') {
-            let statement = AssertSqlSafe(statement.to_owned());
-            sqlx::raw_sql(statement)
-                .execute(&mut *connection)
-                .await
-                .unwrap();
-        }
-    }
-    drop(connection);
-    println!(
-        "{products} products in {:.0} s",
-        started.elapsed().as_secs_f64()
-    );
-    pool
 }
 
 async fn lookups(url: &str, pool: &PgPool, folder: &Path) {

@@ -396,10 +396,13 @@ impl<S> Drop for Ends<'_, S> {
 impl<S: ProductStore> Listener for CachedProducts<S> {
     fn changed(&self, batch: &Batch) {
         for event in &batch.events {
+            // A change of the stock has no message: lists do not show it.
+            let shown = event.message.is_some();
+            let (before, after) = (event.before.as_ref(), event.after.as_ref());
             let places = self.places(
                 event.product_id,
-                event.before.as_ref(),
-                event.after.as_ref(),
+                before.filter(|_| shown),
+                after.filter(|_| shown),
             );
             self.0.freshness.hear(places, event.recorded);
         }

@@ -11,6 +11,8 @@ mod pgbench;
 mod process;
 mod reference;
 mod report;
+#[path = "../support/seed.rs"]
+mod seed;
 
 use std::path::Path;
 use std::time::Duration;
@@ -137,6 +139,3 @@ async fn uncached(report: &mut Report, url: &str, folder: &Path, ids: &[Uuid]) {
     let reference = "pgbench, BEGIN, two INSERTs, COMMIT";
     report.row(what, reference, Unit::Rate, &rates, 1.2);
 }
-
-#[path = "../support/seed.rs"]
-mod seed;
