@@ -14,11 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use catalog_service::domain::{ListQuery, ProductId, ProductStore as _};
-use catalog_service::migrate::{Migrator, Options as MigrateOptions, Source};
-use catalog_service::store::postgres::{PoolSettings, pool};
 use catalog_service::store::{Bell, PgProducts};
 use embedded_postgres::{Binaries, Options, Postgres};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 /// How long each measurement takes.

@@ -111,8 +111,16 @@ impl<'a> Line<'a> {
     }
 
     fn text(&mut self, text: &str) {
-        // Writing to a Vec can't fail.
-        let _ = serde_json::to_writer(&mut *self.bytes, text);
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        // Nearly all there is: no need to look for what each byte is written as.
+        if text.as_bytes().iter().all(plain) {
+            self.raw(b"\"");
+            self.raw(text.as_bytes());
+            self.raw(b"\"");
+        } else {
+            // Writing to a Vec can't fail.
+            let _ = serde_json::to_writer(&mut *self.bytes, text);
+        }
     }
 
     fn raw(&mut self, bytes: &[u8]) {

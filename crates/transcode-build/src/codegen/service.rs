@@ -210,7 +210,9 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
                     encode: #encode,
                     id: #id,
                 };
-                call.server_streaming(&*self.policy, &STREAMING, |request| self.service.#function(request)).await
+                ::std::boxed::Box::pin(call.server_streaming(&*self.policy, &STREAMING, |request| {
+                    self.service.#function(request)
+                }))
             }
         };
     }
@@ -226,7 +228,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
                 location: #location,
                 links: #links,
             };
-            call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)).await
+            ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
         }
     }
 }
@@ -483,12 +485,10 @@ fn stack(
                 binding: usize,
                 call: ::transcode::rest::Call,
             ) -> ::transcode::rest::BoxFuture<'_, ::transcode::http::Response<::transcode::rest::Body>> {
-                ::std::boxed::Box::pin(async move {
-                    match binding {
-                        #(#calls)*
-                        _ => call.not_found(),
-                    }
-                })
+                match binding {
+                    #(#calls)*
+                    _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
+                }
             }
         }
     }

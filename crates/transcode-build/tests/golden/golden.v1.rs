@@ -1266,74 +1266,76 @@ impl<
         '_,
         ::transcode::http::Response<::transcode::rest::Body>,
     > {
-        ::std::boxed::Box::pin(async move {
-            match binding {
-                0usize => {
-                    const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
-                        input: ::transcode::rest::Input {
-                            decode: |json, context| {
-                                let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
-                                let body = ::transcode::json::field_from_slice::<
-                                    ::transcode::json::kind::Message<Shelf>,
-                                >(json, ("shelf", "shelf"), context)?;
-                                request.shelf = body;
-                                Ok(request)
-                            },
-                            mask: Some(|request, paths| {
-                                request
-                                    .update_mask
-                                    .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
-                                        paths,
-                                    });
-                            }),
-                            last_event_id: None,
+        match binding {
+            0usize => {
+                const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
+                    input: ::transcode::rest::Input {
+                        decode: |json, context| {
+                            let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
+                            let body = ::transcode::json::field_from_slice::<
+                                ::transcode::json::kind::Message<Shelf>,
+                            >(json, ("shelf", "shelf"), context)?;
+                            request.shelf = body;
+                            Ok(request)
                         },
-                        encode: |answer, json| ::transcode::serde_json::to_writer(
-                            json,
-                            answer,
-                        ),
-                        whole: false,
-                        location: Some(|answer| {
-                            let mut location = ::std::string::String::new();
-                            location.push_str("/v2/");
-                            location
-                                .push_str(&::transcode::rest::escape_segment(&answer.name));
-                            Some(location)
+                        mask: Some(|request, paths| {
+                            request
+                                .update_mask
+                                .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
+                                    paths,
+                                });
                         }),
-                        links: None,
-                    };
-                    call.unary(
+                        last_event_id: None,
+                    },
+                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                        json,
+                        answer,
+                    ),
+                    whole: false,
+                    location: Some(|answer| {
+                        let mut location = ::std::string::String::new();
+                        location.push_str("/v2/");
+                        location
+                            .push_str(&::transcode::rest::escape_segment(&answer.name));
+                        Some(location)
+                    }),
+                    links: None,
+                };
+                ::std::boxed::Box::pin(
+                    call
+                        .unary(
                             &*self.policy,
                             &UNARY,
                             |request| self.service.update_shelf(request),
-                        )
-                        .await
-                }
-                1usize => {
-                    const STREAMING: ::transcode::rest::Streaming<
-                        WatchShelvesRequest,
-                        WatchShelvesResponse,
-                    > = ::transcode::rest::Streaming {
-                        input: ::transcode::rest::Input {
-                            decode: |_, _| Ok(::core::default::Default::default()),
-                            mask: None,
-                            last_event_id: Some(|request, id| request.after = Some(id)),
-                        },
-                        encode: |answer, json| ::transcode::serde_json::to_writer(
-                            json,
-                            answer,
                         ),
-                        id: Some(|message| &message.token),
-                    };
-                    call.server_streaming(
+                )
+            }
+            1usize => {
+                const STREAMING: ::transcode::rest::Streaming<
+                    WatchShelvesRequest,
+                    WatchShelvesResponse,
+                > = ::transcode::rest::Streaming {
+                    input: ::transcode::rest::Input {
+                        decode: |_, _| Ok(::core::default::Default::default()),
+                        mask: None,
+                        last_event_id: Some(|request, id| request.after = Some(id)),
+                    },
+                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                        json,
+                        answer,
+                    ),
+                    id: Some(|message| &message.token),
+                };
+                ::std::boxed::Box::pin(
+                    call
+                        .server_streaming(
                             &*self.policy,
                             &STREAMING,
-                            |request| self.service.watch_shelves(request),
-                        )
-                        .await
-                }
-                _ => call.not_found(),
+                            |request| { self.service.watch_shelves(request) },
+                        ),
+                )
             }
-        })
+            _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
+        }
     }
 }

@@ -109,7 +109,8 @@ impl Call {
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
         let reply = self.reply();
-        let uri = self.parts.uri.clone();
+        let links = unary.links.as_ref();
+        let links = links.map(|links| (links, self.parts.uri.clone()));
         let handler = |mut request: Request<Req>| {
             if unary.whole {
                 request.extensions_mut().insert(AcceptsJson);
@@ -125,7 +126,7 @@ impl Call {
                     unary,
                     &answer,
                 );
-                if let Some(links) = &unary.links
+                if let Some((links, uri)) = links
                     && response.status().is_success()
                 {
                     links.insert(&uri, rendered::message(&answer), response.headers_mut());
