@@ -30,4 +30,6 @@ SELECT overlay(overlay(gen_random_uuid()::text PLACING substr(millisecond, 1, 8)
        LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '1 millisecond') AS of_time(moment),
        LATERAL (SELECT lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0')) AS of_id(millisecond);
 
+SELECT recount_products();
+
 VACUUM ANALYZE products;
