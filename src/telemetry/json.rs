@@ -83,8 +83,21 @@ impl<'a> Line<'a> {
     /// A member of the data that is a time, in milliseconds: `25.031ms`.
     pub fn duration(&mut self, name: &str, duration: Duration) {
         self.name(name);
-        let micros = duration.as_micros();
-        let _ = write!(self.bytes, "\"{}.{:03}ms\"", micros / 1000, micros % 1000);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.raw(b"\"");
+        let mut divisor = 1000;
+        while divisor <= micros / 10 {
+            divisor *= 10;
+        }
+        // The point stands before the last three digits.
+        while divisor > 0 {
+            if divisor == 100 {
+                self.raw(b".");
+            }
+            self.bytes.push(digit(micros / divisor));
+            divisor /= 10;
+        }
+        self.raw(b"ms\"");
     }
 
     /// What is known of a request.
@@ -103,11 +116,13 @@ impl<'a> Line<'a> {
         self.bytes.extend_from_slice(b"}}");
     }
 
+    /// Names are identifiers, which are written as they are.
     fn name(&mut self, name: &str) {
         self.raw(self.separator);
         self.separator = b",";
-        self.text(name);
-        self.raw(b":");
+        self.raw(b"\"");
+        self.raw(name.as_bytes());
+        self.raw(b"\":");
     }
 
     fn text(&mut self, text: &str) {
@@ -128,6 +143,12 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The last decimal digit of a number.
+fn digit(number: u64) -> u8 {
+    let last = (number % 10) as u8;
+    b'0' + last
+}
+
 /// RFC 3339 with microseconds, in UTC.
 fn timestamp(bytes: &mut Vec<u8>, time: OffsetDateTime) {
     let year = time.year().clamp(0, 9999).unsigned_abs();
@@ -143,7 +164,7 @@ fn timestamp(bytes: &mut Vec<u8>, time: OffsetDateTime) {
     ] {
         let mut divisor: u32 = divisor;
         while divisor > 0 {
-            bytes.push(b'0' + (number / divisor % 10) as u8);
+            bytes.push(digit((number / divisor).into()));
             divisor /= 10;
         }
         bytes.push(end);
@@ -258,6 +279,26 @@ mod tests {
         assert_eq!(line["data"]["operation"], "a.B/C");
         assert_eq!(line["data"]["requestId"], "req_1");
         assert_eq!(line["timestamp"].as_str().unwrap().len(), 27);
+    }
+
+    #[test]
+    fn durations_are_in_milliseconds() {
+        for (micros, text) in [
+            (0, r#""d":"0.000ms""#),
+            (999, r#""d":"0.999ms""#),
+            (1000, r#""d":"1.000ms""#),
+            (9_999, r#""d":"9.999ms""#),
+            (10_000, r#""d":"10.000ms""#),
+            (123_456_789, r#""d":"123456.789ms""#),
+        ] {
+            let mut bytes = Vec::new();
+            let mut line = Line {
+                bytes: &mut bytes,
+                separator: b"",
+            };
+            line.duration("d", Duration::from_micros(micros));
+            assert_eq!(String::from_utf8(bytes).unwrap(), text);
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! only is known when all have failed.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 
@@ -19,7 +18,8 @@ pub struct Router {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<&'static str, usize>,
+    /// Sorted: faster to search than to hash a word, also among a thousand.
+    literals: Vec<(&'static str, usize)>,
     single: Option<usize>,
     multi: Option<usize>,
     leaves: Vec<Leaf>,
@@ -63,7 +63,13 @@ impl Router {
             let next = self.nodes.len();
             let entry = &mut self.nodes[node];
             node = match segment {
-                Segment::Literal(word) => *entry.literals.entry(word).or_insert(next),
+                Segment::Literal(word) => match entry.literal(word) {
+                    Ok(known) => entry.literals[known].1,
+                    Err(place) => {
+                        entry.literals.insert(place, (word, next));
+                        next
+                    }
+                },
                 Segment::Single => *entry.single.get_or_insert(next),
                 Segment::Multi => *entry.multi.get_or_insert(next),
             };
@@ -121,8 +127,8 @@ impl Router {
             Some((head, tail)) => (head, Some(tail)),
             None => (rest, None),
         };
-        if let Some(&next) = node.literals.get(&*literal(head)) {
-            self.walk(next, tail, verb, search);
+        if let Ok(known) = node.literal(&literal(head)) {
+            self.walk(node.literals[known].1, tail, verb, search);
         }
         if let (None, Some(single), false) = (search.found, node.single, head.is_empty()) {
             self.walk(single, tail, verb, search);
@@ -143,6 +149,12 @@ impl Router {
 }
 
 impl Node {
+    /// Where a literal is, or has its place.
+    fn literal(&self, word: &str) -> Result<usize, usize> {
+        self.literals
+            .binary_search_by(|(known, _)| (*known).cmp(word))
+    }
+
     fn finish<'a>(&'a self, verb: Option<&str>, search: &mut Search<'a>) {
         for leaf in self.leaves.iter().filter(|leaf| leaf.binding.verb == verb) {
             if leaf.binding.method == search.method {
