@@ -1,0 +1,126 @@
+//! What the two ports answer with.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use transcode::rest::{Settings, Transcoder};
+
+use super::background::Background;
+use super::stores::Stores;
+use super::{Error, Parts};
+use crate::auth::VerifiedTokens;
+use crate::config::{Config, PublisherKind};
+use crate::domain::Catalog;
+use crate::events::subscriber::{Subscriber, dapr};
+use crate::lifecycle::{Readiness, State};
+use crate::pb::catalog::v1 as pb;
+use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
+use crate::service::CatalogHandler;
+use crate::store::{PgInbox, PgOutbox};
+use crate::system::SystemEnvironment;
+use crate::telemetry::metrics::Metrics;
+use crate::transport::{
+    AccessPolicy, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort, Probes,
+    grpc_port, http_port,
+};
+
+/// Wires what the HTTP port and the gRPC port answer with.
+pub(super) fn ports(
+    config: &Config,
+    parts: Parts,
+    pool: PgPool,
+    stores: Stores,
+    background: &Background,
+    readiness: &Readiness,
+    metrics: Metrics,
+) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
+    let max_bytes = config.server.http.max_body_bytes;
+    let policy = AccessPolicy {
+        environment: SystemEnvironment,
+        tokens: VerifiedTokens::new(parts.verifier),
+        readiness: readiness.clone(),
+        http_timeout: config.server.http.timeout,
+        grpc_timeout: config.server.grpc.timeout,
+    };
+    let catalog = Catalog::new(stores.products.clone(), SystemEnvironment);
+    let dapr = (config.publisher() == PublisherKind::Dapr).then(|| {
+        let settings = dapr::Settings {
+            pubsub: config.dapr.pubsub_name.clone(),
+            token: config.dapr.app_api_token.clone(),
+        };
+        let subscriber = Subscriber::new(stores.inventory.clone());
+        dapr::router(
+            subscriber,
+            PgInbox::new(pool.clone()),
+            SystemEnvironment,
+            settings,
+        )
+    });
+    let handler = CatalogHandler::new(catalog, stores.inventory, background.feed());
+    let policy = Arc::new(policy);
+    let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
+    let settings = Settings {
+        max_body_bytes: max_bytes,
+        reasons: &pb::REASONS,
+        envelope: true,
+        ..Settings::default()
+    };
+    let transcoder = Transcoder::new(
+        settings,
+        [Box::new(stack.clone()) as Box<dyn transcode::rest::Service>],
+    );
+
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, readiness.clone()));
+    let grpc = GrpcServices {
+        catalog: Arc::new(stack),
+        policy,
+        health,
+        max_message_bytes: max_bytes,
+    }
+    .routes()?;
+    let probes = Probes {
+        events: EventsProbe {
+            outbox: PgOutbox::new(pool.clone()),
+            publisher: config.publisher().name(),
+            status: background.relay_status(),
+        },
+        pool,
+        max_connections: config.data.database.max_connections,
+        readiness: readiness.clone(),
+        started: parts.started,
+        cache: stores.caching.then(|| CacheProbe {
+            redis: stores.redis,
+            statistics: stores.products.statistics(),
+        }),
+    };
+    let api = HttpApi {
+        transcoder,
+        grpc: grpc.clone(),
+        dapr,
+        probes: Arc::new(probes),
+        allowed_origins: config.server.http.cors.allowed_origins.clone(),
+    };
+    let environment = Arc::new(SystemEnvironment);
+    Ok((
+        http_port(api, environment.clone(), parts.access_log.clone()),
+        grpc_port(grpc, metrics.router(), environment, parts.access_log),
+    ))
+}
+
+/// Says in gRPC's own way whether calls can be answered.
+async fn report_health(reporter: tonic_health::server::HealthReporter, readiness: Readiness) {
+    let mut states = readiness.subscribe();
+    loop {
+        let serving = match *states.borrow_and_update() {
+            State::Ready => tonic_health::ServingStatus::Serving,
+            _ => tonic_health::ServingStatus::NotServing,
+        };
+        let catalog = <CatalogServiceServer<()> as tonic::server::NamedService>::NAME;
+        reporter.set_service_status("", serving).await;
+        reporter.set_service_status(catalog, serving).await;
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
