@@ -133,7 +133,15 @@ async fn lists(pool: &PgPool) {
         (Some("category-4"), Some("WH005")),
     ] {
         for page in [1, 10, 1000, 25_000, 49_999] {
-            let query = ListQuery::parse(Some(page), None, category, warehouse, None).unwrap();
+            let query = ListQuery::parse(
+                ListQuery::MAX_LIMIT,
+                Some(page),
+                None,
+                category,
+                warehouse,
+                None,
+            )
+            .unwrap();
             let mut times: Vec<_> = Vec::new();
             let mut items = 0;
             for _ in 0..15 {

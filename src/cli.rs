@@ -3,6 +3,7 @@
 //! Long options may be written with one dash or two (`-conf DIR`, `-conf=DIR`, `--conf DIR`): the deployments
 //! this service takes over from start their binaries with `-conf`.
 
+mod config;
 mod counts;
 mod events;
 pub mod healthcheck;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use config::ConfigCommand;
 pub use counts::CountsCommand;
 pub use events::{EventsCommand, EventsFormat, Replay};
 
@@ -73,6 +75,12 @@ pub enum Command {
         /// Write both notations, and a page for each event, into a folder instead
         #[arg(long, value_name = "DIR", conflicts_with = "format")]
         write: Option<PathBuf>,
+    },
+    /// Check the configuration, or print what holds
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Look at events that the broker refused, and publish parked ones again
     Events {

@@ -1,5 +1,6 @@
 //! What the binary does, by subcommand.
 
+mod config;
 mod counts;
 mod database;
 mod demo;
@@ -7,28 +8,34 @@ mod events;
 mod serve;
 mod token;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::{BadConfiguration, Error};
 use crate::cli::{Cli, Command, Notation, healthcheck};
-use crate::config::{self, Config};
+use crate::config::{Config, EXIT_CODE, Origin};
 use crate::lifecycle::{NAME, VERSION};
 use crate::pb::{ASYNCAPI_JSON, ASYNCAPI_YAML, EVENT_PAGES, OPENAPI_JSON, OPENAPI_YAML};
+
+/// Where each value of the configuration comes from, by its key.
+type Origins = BTreeMap<String, Origin>;
 
 /// Runs a command line.
 pub fn run(cli: Cli) -> ExitCode {
     let Cli { conf, command } = cli;
-    let with_config = |action: &dyn Fn(&Config) -> Result<(), Error>| match Config::load(
-        conf.as_deref(),
-        &|name| std::env::var(name).ok(),
-    ) {
-        Ok(config) => report(action(&config)),
-        Err(error) => {
-            eprintln!("{NAME}: {error}");
-            ExitCode::from(config::EXIT_CODE)
+    let with_sources = |action: &dyn Fn(&Config, &Origins) -> Result<(), Error>| {
+        let env = |name: &str| std::env::var(name).ok();
+        match Config::load_sourced(conf.as_deref(), &env) {
+            Ok((config, origins)) => report(action(&config, &origins)),
+            Err(error) => {
+                eprintln!("{NAME}: {error}");
+                ExitCode::from(EXIT_CODE)
+            }
         }
     };
+    let with_config =
+        |action: &dyn Fn(&Config) -> Result<(), Error>| with_sources(&|config, _| action(config));
     match command {
         Command::Serve => with_config(&serve::run),
         Command::Token { scope, sub, ttl } => {
@@ -46,6 +53,9 @@ pub fn run(cli: Cli) -> ExitCode {
             print!("{}", format.pick(ASYNCAPI_JSON, ASYNCAPI_YAML));
             ExitCode::SUCCESS
         }
+        Command::Config { command } => with_sources(&|config, origins| {
+            self::config::run(command, conf.as_deref(), config, origins)
+        }),
         Command::Counts { command } => with_config(&|config| counts::run(config, command)),
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Demo {
@@ -93,7 +103,7 @@ fn report(result: Result<(), Error>) -> ExitCode {
         Err(error) => {
             eprintln!("{NAME}: {error}");
             if error.is::<BadConfiguration>() {
-                return ExitCode::from(config::EXIT_CODE);
+                return ExitCode::from(EXIT_CODE);
             }
             ExitCode::FAILURE
         }

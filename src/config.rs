@@ -11,11 +11,14 @@ mod read;
 mod redis_address;
 mod secret;
 mod sections;
+mod show;
 mod suggest;
 
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::Value;
@@ -51,9 +54,40 @@ impl Config {
         conf: Option<&Path>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let config = Self::read_parts(conf, env)?;
+        Ok(Self::load_sourced(conf, env)?.0)
+    }
+
+    /// As [`Config::load`], with where each value that is no default was found, by its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_sourced(
+        conf: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, BTreeMap<String, Origin>), ConfigError> {
+        let (config, origins) = Self::read_parts(conf, env)?;
         config.check()?;
-        Ok(config)
+        Ok((config, origins))
+    }
+
+    /// The configuration as a file, with the source of each value; passwords and other secrets are masked.
+    pub fn print(&self, origins: &BTreeMap<String, Origin>) -> String {
+        let mut values = Vec::new();
+        self.collect_values("", &mut values);
+        show::write(&values, origins)
+    }
+
+    /// Variables that are probably meant to be one of [`ENVIRONMENT`] and are misspelt, each with that one. They can't
+    /// be refused: the environment belongs to all programs.
+    pub fn misspelt<'a>(
+        variables: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<(&'a str, &'static str)> {
+        let known = || ENVIRONMENT.iter().map(|(name, _)| *name);
+        (variables.into_iter())
+            .filter(|name| !known().any(|known| known == *name))
+            .filter_map(|name| Some((name, suggest::variable(name, known())?)))
+            .collect()
     }
 
     /// The keys of all values, in the order of the sections, as `server.http.addr`.
@@ -79,14 +113,16 @@ impl Config {
     fn read_parts(
         conf: Option<&Path>,
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<(Self, BTreeMap<String, Origin>), ConfigError> {
         let file = conf.map(file_of);
         let tree = file.as_deref().map(read_file).transpose()?;
         let reader = Reader {
             env,
             file: file.as_deref(),
+            origins: RefCell::default(),
         };
-        reader.section("", tree.as_ref())
+        let config = reader.section("", tree.as_ref())?;
+        Ok((config, reader.origins.into_inner()))
     }
 
     /// What no value shows on its own.

@@ -56,7 +56,12 @@ pub(super) fn ports(
             settings,
         )
     });
-    let handler = CatalogHandler::new(catalog, stores.inventory, background.feed());
+    let handler = CatalogHandler::new(
+        catalog,
+        stores.inventory,
+        background.feed(),
+        config.features.max_products_per_request,
+    );
     let policy = Arc::new(policy);
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::config::misspelt_variables;
 use super::{runtime, token};
 use crate::app::{App, Embedded, Error, Parts};
 use crate::config::Config;
@@ -17,6 +18,9 @@ const SHOWN_TOKEN_TTL: Duration = Duration::from_hours(24);
 pub(super) fn run(config: &Config) -> Result<(), Error> {
     let started = Instant::now();
     let access_log = telemetry::init(config.log.level, config.log.format);
+    for (name, meant) in misspelt_variables() {
+        tracing::warn!(name, meant, "no variable of the service, probably misspelt");
+    }
     let embedded = if config.data.database.source.is_none() {
         Some(Embedded::start(&config.data_dir)?)
     } else {
@@ -50,10 +54,7 @@ fn serve(
             Embedded::url,
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),
-        verifier: token::verifier(
-            config,
-            config.auth.jwt.dev_key.unwrap_or(embedded.is_some()),
-        )?,
+        verifier: token::verifier(config)?,
         started,
         access_log,
     };

@@ -54,7 +54,28 @@ pub(super) fn token(
 
 /// Checks tokens by the configured keys. Without any, a service for development makes a key of its own, and any other
 /// does not start.
-pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, Error> {
+pub(super) fn verifier(config: &Config) -> Result<Verifier, Error> {
+    let mut keys = configured_keys(config)?;
+    if keys.is_empty() {
+        keys.push(dev_key(&config.data_dir)?.public());
+    }
+    let jwt = &config.auth.jwt;
+    Ok(Verifier::new(keys, &jwt.issuer, &jwt.audience, jwt.leeway))
+}
+
+/// Whether [`verifier`] would find its keys, without making one.
+pub(super) fn check(config: &Config) -> Result<(), Error> {
+    configured_keys(config).map(drop)
+}
+
+/// Whether a key for development may be used.
+fn is_development(config: &Config) -> bool {
+    let embedded = config.data.database.source.is_none();
+    config.auth.jwt.dev_key.unwrap_or(embedded)
+}
+
+/// The keys that are configured; none only where that is allowed.
+fn configured_keys(config: &Config) -> Result<Vec<PublicKey>, Error> {
     let jwt = &config.auth.jwt;
     let mut keys = Vec::new();
     if let Some(path) = &jwt.public_key_path {
@@ -64,17 +85,14 @@ pub(super) fn verifier(config: &Config, development: bool) -> Result<Verifier, E
     if let Some(path) = &jwt.private_key_path {
         keys.push(private_key(path)?.public());
     }
-    if keys.is_empty() {
-        if !development {
-            return Err(BadConfiguration(format!(
-                "no key to check tokens with: set {PUBLIC_KEY} or {PRIVATE_KEY}; for development, \
-                 auth.jwt.dev_key (JWT_DEV_KEY)"
-            ))
-            .into());
-        }
-        keys.push(dev_key(&config.data_dir)?.public());
+    if keys.is_empty() && !is_development(config) {
+        return Err(BadConfiguration(format!(
+            "no key to check tokens with: set {PUBLIC_KEY} or {PRIVATE_KEY}; for development, \
+             auth.jwt.dev_key (JWT_DEV_KEY)"
+        ))
+        .into());
     }
-    Ok(Verifier::new(keys, &jwt.issuer, &jwt.audience, jwt.leeway))
+    Ok(keys)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKey, Error> {

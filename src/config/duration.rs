@@ -47,7 +47,8 @@ fn shown_range(range: &RangeInclusive<Duration>) -> String {
     )
 }
 
-fn shown_duration(duration: Duration) -> String {
+/// A duration as [`duration`] reads it.
+pub(super) fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if duration.subsec_nanos() > 0 {
         format!("{}ms", duration.as_millis())

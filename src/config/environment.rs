@@ -31,6 +31,11 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
         "CONSUL_HEALTH_CHECK_INTERVAL",
         "consul.health_check_interval",
     ),
+    ("ENABLE_CACHING", "features.enable_caching"),
+    (
+        "MAX_PRODUCTS_PER_REQUEST",
+        "features.max_products_per_request",
+    ),
     ("EVENTS_PUBLISHER", "events.publisher"),
     ("EVENTS_BATCH", "events.batch"),
     ("EVENTS_MAX_ATTEMPTS", "events.max_attempts"),

@@ -285,15 +285,28 @@ pub(super) fn http_url(input: &Input) -> Parsed<Url> {
 
 /// The URL of a PostgreSQL database; a secret, as it may hold a password.
 pub(super) fn postgres_url(input: &Input) -> Parsed<Secret> {
-    let fits = |text: &&str| {
-        (text.starts_with("postgres://") || text.starts_with("postgresql://"))
-            && Url::parse(text).is_ok()
+    let read = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        matches!(url.scheme(), "postgres" | "postgresql")
+            .then(|| Secret::shown_as(text, without_password(url)))
     };
-    let url = input.text().filter(fits).map(Secret::new);
-    url.ok_or_else(|| Refusal {
+    input.text().and_then(read).ok_or_else(|| Refusal {
         allowed: r#"a URL such as "postgres://user:password@localhost:5432/catalog" (special characters percent-encoded)"#.to_owned(),
         secret: true,
     })
+}
+
+/// A URL to show: its host and path tell what it is, anything else may hold a password.
+fn without_password(mut url: Url) -> String {
+    if url.password().is_some() {
+        // Refused for URLs without a host, which have no password either.
+        let _ = url.set_password(Some(MASK));
+    }
+    if url.query().is_some() {
+        url.set_query(Some(MASK));
+    }
+    url.set_fragment(None);
+    url.into()
 }
 
 /// Origins of browser pages, or `*`.

@@ -1,11 +1,14 @@
 //! The walk over the sections: the only place that knows where a value comes from.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_yaml_ng::{Mapping, Value};
 
 use super::error::{ConfigError, Origin};
 use super::parse::{Input, Refusal};
+use super::show::Shown;
 use super::{ENVIRONMENT, suggest};
 
 /// A section of the configuration; `section!` implements it.
@@ -18,12 +21,17 @@ pub(super) trait Section: Sized + Default {
 
     /// Adds the paths of all its values.
     fn collect_keys(at: &str, into: &mut Vec<String>);
+
+    /// Adds all its values as they may be shown, in the order of [`Section::collect_keys`].
+    fn collect_values(&self, at: &str, into: &mut Vec<Shown>);
 }
 
 /// Where values come from.
 pub(super) struct Reader<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub file: Option<&'a Path>,
+    /// Gets the source of each value that is no default.
+    pub origins: RefCell<BTreeMap<String, Origin>>,
 }
 
 impl Reader<'_> {
@@ -74,14 +82,18 @@ impl Reader<'_> {
             None => (node.and_then(Input::of), self.file_origin()),
         };
         let Some(input) = input else { return Ok(None) };
-        parse(&input)
-            .map(Some)
-            .map_err(|refusal| ConfigError::Value {
+        match parse(&input) {
+            Ok(value) => {
+                self.origins.borrow_mut().insert(at.to_owned(), origin);
+                Ok(Some(value))
+            }
+            Err(refusal) => Err(ConfigError::Value {
                 key: at.to_owned(),
                 origin,
                 value: input.shown(refusal.secret),
                 allowed: refusal.allowed,
-            })
+            }),
+        }
     }
 
     fn file_origin(&self) -> Origin {
@@ -145,6 +157,10 @@ macro_rules! section {
             fn collect_keys(at: &str, into: &mut Vec<String>) {
                 $( section!(@keys $ty, $crate::config::read::join(at, stringify!($field)), into $(, $default)?); )*
             }
+
+            fn collect_values(&self, at: &str, into: &mut Vec<$crate::config::show::Shown>) {
+                $( section!(@values &self.$field, $crate::config::read::join(at, stringify!($field)), into $(, $default)?); )*
+            }
         }
     };
     (@default $ty:ty) => { <$ty>::default() };
@@ -158,5 +174,9 @@ macro_rules! section {
     };
     (@keys $ty:ty, $at:expr, $into:ident) => { <$ty as $crate::config::read::Section>::collect_keys(&$at, $into) };
     (@keys $ty:ty, $at:expr, $into:ident, $default:expr) => { $into.push($at) };
+    (@values $value:expr, $at:expr, $into:ident) => { $crate::config::read::Section::collect_values($value, &$at, $into) };
+    (@values $value:expr, $at:expr, $into:ident, $default:expr) => {
+        $into.push(($at, $crate::config::show::Show::show($value)))
+    };
 }
 pub(super) use section;

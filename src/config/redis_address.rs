@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use super::parse::{Input, Parsed, Refusal, split_host_port};
 use super::secret::Secret;
+use super::show::Show;
 
 /// The port of a server where an address names none.
 const SERVER_PORT: u16 = 6379;
@@ -39,6 +40,37 @@ pub enum RedisKind {
     },
     /// The nodes are some of a cluster, which tell of the others.
     Cluster,
+}
+
+impl Show for RedisAddress {
+    fn show(&self) -> serde_json::Value {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        let (form, path) = match &self.kind {
+            RedisKind::Single => ("", String::new()),
+            RedisKind::Sentinel { master } => ("+sentinel", format!("/{master}")),
+            RedisKind::Cluster => ("+cluster", String::new()),
+        };
+        let user = self.user.as_deref().unwrap_or_default();
+        let credentials = match &self.password {
+            Some(password) => format!("{user}:{password}@"),
+            None if user.is_empty() => String::new(),
+            None => format!("{user}@"),
+        };
+        let node = |(host, port): &(String, u16)| {
+            if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            }
+        };
+        let nodes: Vec<_> = self.nodes.iter().map(node).collect();
+        let db = self.db.map_or_else(String::new, |db| format!("/{db}"));
+        format!(
+            "{scheme}{form}://{credentials}{}{path}{db}",
+            nodes.join(",")
+        )
+        .into()
+    }
 }
 
 /// Reads an address. It may hold a password, so that one with an `@` is not shown.

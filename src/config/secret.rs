@@ -7,28 +7,39 @@ pub(super) const MASK: &str = "***";
 
 /// Text that neither `Debug` nor `Display` shows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    shown: String,
+}
 
 impl Secret {
     /// Wraps the text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self::shown_as(text, MASK)
+    }
+
+    /// Wraps a text that is a secret in parts; `shown` is what is left without them.
+    pub(super) fn shown_as(text: impl Into<String>, shown: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            shown: shown.into(),
+        }
     }
 
     /// The text itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
+        f.write_str(&self.shown)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
+        f.write_str(&self.shown)
     }
 }

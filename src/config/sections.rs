@@ -15,6 +15,7 @@ use super::parse::{
 use super::read::section;
 use super::redis_address::{RedisAddress, redis_address};
 use super::secret::Secret;
+use super::show::show;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -128,6 +129,13 @@ section! {
 pub enum Driver {
     /// PostgreSQL.
     Postgres,
+}
+
+show! {
+    Driver => |driver| match driver { Driver::Postgres => "postgres" };
+    Scheme => |scheme| match scheme { Scheme::Http => "http", Scheme::Https => "https" };
+    PublisherKind => |kind| kind.name();
+    LogFormat => |format| match format { LogFormat::Json => "json", LogFormat::Text => "text" };
 }
 
 section! {
@@ -256,7 +264,7 @@ section! {
         /// Whether changes are written to the audit log.
         enable_audit_logging: bool = true => boolean;
         /// The largest page of a list.
-        max_products_per_request: u32 = 100 => number(1..=100);
+        max_products_per_request: i32 = 100 => number(1..=100);
     }
 }
 

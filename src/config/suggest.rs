@@ -52,6 +52,20 @@ fn nearest<'a>(unknown: &str, keys: &[&'a str]) -> Option<&'a str> {
         .map(|(_, key)| key)
 }
 
+/// The one of the known variables that another one is a slip of the pen from. Names that belong to other programs differ
+/// by more.
+pub(super) fn variable(
+    unknown: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    const SLIPS: usize = 2;
+    known
+        .map(|name| (distance(unknown, name), name))
+        .filter(|(distance, name)| *distance <= SLIPS.min(name.len() / 4))
+        .min()
+        .map(|(_, name)| name)
+}
+
 /// Whether one key is the beginning of the other, as `addr` is of `address`.
 fn abbreviates(short: &str, long: &str) -> bool {
     short.len() >= 3 && long.starts_with(short)

@@ -52,12 +52,15 @@ fn other_value(name: &str, file: &str) -> String {
         "MIGRATION_PATH" | "CATALOG_DATA_DIR" => "/elsewhere",
         "REDIS_ADDR" | "CONSUL_ADDRESS" | "KAFKA_BROKERS" => "localhost:6379",
         "CONSUL_SCHEME" => "https",
-        "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" | "JWT_DEV_KEY" => "false",
+        "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" | "JWT_DEV_KEY" | "ENABLE_CACHING" => "false",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH" | "JWT_PUBLIC_KEY_PATH" => file,
         "LOG_LEVEL" => "error",
         "EVENTS_PUBLISHER" => "in_process",
-        "EVENTS_BATCH" | "EVENTS_MAX_ATTEMPTS" | "EVENTS_STREAM_MAX_LENGTH" => "77",
+        "EVENTS_BATCH"
+        | "EVENTS_MAX_ATTEMPTS"
+        | "EVENTS_STREAM_MAX_LENGTH"
+        | "MAX_PRODUCTS_PER_REQUEST" => "77",
         "EVENTS_RETENTION" => "7h",
         "LOG_FORMAT" => "text",
         "CACHE_LOCAL_MAX_BYTES" => "7777777",
@@ -120,6 +123,89 @@ fn every_environment_variable_sets_its_key_and_no_other() {
         }
         assert_eq!(load(&yaml, &[]).unwrap(), config, "{name} is not {key}");
     }
+}
+
+#[test]
+fn what_is_printed_says_the_same_and_names_its_sources() {
+    let printed = |config: &Config, origins: &_| {
+        let text = config.print(origins);
+        assert_eq!(&load(&text, &[]).unwrap(), config, "{text}");
+        text
+    };
+    printed(&Config::default(), &BTreeMap::new());
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (name, key) in ENVIRONMENT {
+        let value = other_value(name, file.path().to_str().unwrap());
+        let (config, origins) = Config::load_sourced(None, &of(&[(name, &value)])).unwrap();
+        if is_secret(name) {
+            continue;
+        }
+        let text = printed(&config, &origins);
+        let last = key.rsplit('.').next().unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.ends_with(&format!("# {name}")));
+        let line = line.unwrap_or_else(|| panic!("{name}: {text}"));
+        assert!(line.trim().starts_with(&format!("{last}: ")), "{line}");
+        let others = text.lines().filter(|line| line.ends_with("# default"));
+        assert_eq!(others.count(), Config::keys().len() - 1, "{name}");
+    }
+}
+
+fn is_secret(variable: &str) -> bool {
+    ["PASSWORD", "TOKEN", "DATABASE_URL"]
+        .iter()
+        .any(|word| variable.ends_with(word))
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let env = [
+        (
+            "DATABASE_URL",
+            "postgresql://user:hunter2@db:5432/catalog?sslmode=disable&password=hunter2",
+        ),
+        (
+            "REDIS_ADDR",
+            "rediss+sentinel://me:hunter2@one:1,[::1]:2/main/3",
+        ),
+        ("REDIS_PASSWORD", "hunter2"),
+        ("DAPR_API_TOKEN", "hunter2"),
+        ("APP_API_TOKEN", "hunter2"),
+    ];
+    let (config, origins) = Config::load_sourced(None, &of(&env)).unwrap();
+    let text = config.print(&origins);
+    assert!(!text.contains("hunter2"), "{text}");
+    for line in [
+        r#"    source: "postgresql://user:***@db:5432/catalog?***"  # DATABASE_URL"#,
+        r#"    addr: "rediss+sentinel://me:***@one:1,[::1]:2/main/3"  # REDIS_ADDR"#,
+        r#"    password: "***"  # REDIS_PASSWORD"#,
+        r#"  app_api_token: "***"  # APP_API_TOKEN"#,
+    ] {
+        assert!(
+            text.lines().any(|printed| printed == line),
+            "{line}: {text}"
+        );
+    }
+}
+
+#[test]
+fn misspelt_variables_are_found_and_those_of_others_left_alone() {
+    let names = [
+        "SERVER_HTTP_ADR",
+        "DATABASE_URI",
+        "REDIS_PORT",
+        "PATH",
+        "LOG_LEVEL",
+        "LOG_LEVLE",
+    ];
+    let found = [
+        ("SERVER_HTTP_ADR", "SERVER_HTTP_ADDR"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("LOG_LEVLE", "LOG_LEVEL"),
+    ];
+    assert_eq!(Config::misspelt(names), found);
 }
 
 #[test]

@@ -23,8 +23,10 @@ impl ListQuery {
     /// Most items of a page.
     pub const MAX_LIMIT: i32 = 100;
 
-    /// Takes what the caller gave, or says all that is wrong with it.
+    /// Takes what the caller gave, or says all that is wrong with it; `most` is how many items a page may have, 1 to
+    /// [`MAX_LIMIT`](Self::MAX_LIMIT).
     pub fn parse(
+        most: i32,
         page: Option<i32>,
         limit: Option<i32>,
         category: Option<&str>,
@@ -37,12 +39,9 @@ impl ListQuery {
         if page.is_some_and(|page| page < 1) {
             refuse("page", "Must be at least 1".to_owned());
         }
-        let limit = limit.unwrap_or(Self::DEFAULT_LIMIT);
-        if !(1..=Self::MAX_LIMIT).contains(&limit) {
-            refuse(
-                "limit",
-                format!("Must be between 1 and {}", Self::MAX_LIMIT),
-            );
+        let limit = limit.unwrap_or(Self::DEFAULT_LIMIT.min(most));
+        if !(1..=most).contains(&limit) {
+            refuse("limit", format!("Must be between 1 and {most}"));
         }
         let category = category.and_then(|text| {
             Category::parse(text)
@@ -205,7 +204,7 @@ mod tests {
         warehouse: Option<&str>,
         token: Option<&str>,
     ) -> Result<ListQuery> {
-        ListQuery::parse(None, None, category, warehouse, token)
+        ListQuery::parse(ListQuery::MAX_LIMIT, None, None, category, warehouse, token)
     }
 
     #[test]
@@ -241,7 +240,15 @@ mod tests {
         let token = query(None, None, None)
             .expect("a query")
             .next_token(ProductId::new(Uuid::nil()));
-        let error = ListQuery::parse(Some(2), Some(0), None, None, Some(&token)).expect_err("both");
+        let error = ListQuery::parse(
+            ListQuery::MAX_LIMIT,
+            Some(2),
+            Some(0),
+            None,
+            None,
+            Some(&token),
+        )
+        .expect_err("both");
         let Error::InvalidParameters(violations) = error else {
             panic!("{error:?}")
         };

@@ -21,15 +21,23 @@ pub struct CatalogHandler<S, I, E> {
     catalog: Catalog<S, E>,
     inventory: Inventory<I, E>,
     feed: Feed,
+    max_products: i32,
 }
 
 impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogHandler<S, I, E> {
-    /// Handlers over a catalog, the inventory of its products and the feed of its changes.
-    pub const fn new(catalog: Catalog<S, E>, inventory: Inventory<I, E>, feed: Feed) -> Self {
+    /// Handlers over a catalog, the inventory of its products and the feed of its changes; `max_products` is how many
+    /// products a page may have, 1 to [`ListQuery::MAX_LIMIT`](crate::domain::ListQuery::MAX_LIMIT).
+    pub const fn new(
+        catalog: Catalog<S, E>,
+        inventory: Inventory<I, E>,
+        feed: Feed,
+        max_products: i32,
+    ) -> Self {
         Self {
             catalog,
             inventory,
             feed,
+            max_products,
         }
     }
 }
@@ -42,7 +50,8 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
         &self,
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Response<pb::ListProductsResponse>, Status> {
-        let query = convert::list_query(request.get_ref()).map_err(|error| status(&error))?;
+        let query = convert::list_query(request.get_ref(), self.max_products)
+            .map_err(|error| status(&error))?;
         let page = self
             .catalog
             .list(&query)

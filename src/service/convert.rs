@@ -102,8 +102,9 @@ impl Parser {
     }
 }
 
-pub(super) fn list_query(request: &pb::ListProductsRequest) -> Result<ListQuery> {
+pub(super) fn list_query(request: &pb::ListProductsRequest, most: i32) -> Result<ListQuery> {
     ListQuery::parse(
+        most,
         request.page,
         request.limit,
         request.category.as_deref(),

@@ -110,7 +110,7 @@ impl Instance {
 }
 
 fn query(category: Option<&str>) -> ListQuery {
-    ListQuery::parse(None, None, category, None, None).unwrap()
+    ListQuery::parse(ListQuery::MAX_LIMIT, None, None, category, None, None).unwrap()
 }
 
 #[tokio::test]

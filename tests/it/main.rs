@@ -5,6 +5,7 @@ mod access;
 mod architecture;
 mod asyncapi;
 mod cache;
+mod config;
 mod deploy;
 mod event_contract;
 mod events;

@@ -196,7 +196,15 @@ async fn lists_are_filtered_and_paged() {
         (2, Some("even"), Some("WH001"), 3, vec!["P0"]),
         (1, Some("even"), Some("WH002"), 0, vec![]),
     ] {
-        let query = ListQuery::parse(Some(page), Some(2), category, warehouse, None).unwrap();
+        let query = ListQuery::parse(
+            ListQuery::MAX_LIMIT,
+            Some(page),
+            Some(2),
+            category,
+            warehouse,
+            None,
+        )
+        .unwrap();
         let found = catalog.list(&query).await.unwrap();
         assert_eq!(found.total, total);
         assert_eq!(
@@ -223,7 +231,7 @@ async fn an_exhausted_pool_and_a_lost_server_are_unavailable() {
         PgProducts::new(pool.clone(), Bell::default()),
         SystemEnvironment,
     );
-    let query = ListQuery::parse(None, None, None, None, None).unwrap();
+    let query = ListQuery::parse(ListQuery::MAX_LIMIT, None, None, None, None, None).unwrap();
     let mut held = pool.acquire().await.unwrap();
     let result = catalog.list(&query).await;
     assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");

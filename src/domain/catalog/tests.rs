@@ -248,7 +248,8 @@ async fn lists_are_paged_newest_first() {
     for sku in ["A", "B", "C"] {
         catalog.create(cause(), new(sku)).await.expect("created");
     }
-    let query = ListQuery::parse(Some(2), Some(2), None, None, None).expect("a query");
+    let query = ListQuery::parse(ListQuery::MAX_LIMIT, Some(2), Some(2), None, None, None)
+        .expect("a query");
     let page = catalog.list(&query).await.expect("a page");
     assert_eq!((page.total, page.pages(2)), (3, 2));
     assert_eq!(
@@ -262,8 +263,15 @@ async fn lists_are_paged_newest_first() {
 
 #[test]
 fn all_faults_of_a_query_are_told_at_once() {
-    let error =
-        ListQuery::parse(Some(0), Some(101), Some(""), Some("\0"), None).expect_err("refused");
+    let error = ListQuery::parse(
+        ListQuery::MAX_LIMIT,
+        Some(0),
+        Some(101),
+        Some(""),
+        Some("\0"),
+        None,
+    )
+    .expect_err("refused");
     let Error::InvalidParameters(violations) = error else {
         panic!("{error:?}")
     };

@@ -307,7 +307,7 @@ async fn a_restored_database_publishes_what_was_not() {
     assert!(turn.read(10).await.unwrap().events.is_empty());
     // The counts are of this database too, also after they were moved on.
     for expected in [3, 4] {
-        let query = ListQuery::parse(None, None, None, None, None).unwrap();
+        let query = ListQuery::parse(ListQuery::MAX_LIMIT, None, None, None, None, None).unwrap();
         assert_eq!(events.catalog.list(&query).await.unwrap().total, expected);
         assert_eq!(events.counts.advance().await.unwrap(), Move::Done);
         assert_eq!(events.catalog.list(&query).await.unwrap().total, expected);

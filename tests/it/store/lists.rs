@@ -105,7 +105,15 @@ async fn assert_totals(catalog: &Products, products: &[(ProductId, usize, usize)
             let there = |&&(_, pc, pw): &&(ProductId, usize, usize)| {
                 (c == 0 || pc == c) && (w == 0 || pw == w)
             };
-            let query = ListQuery::parse(None, Some(1), category, warehouse, None).unwrap();
+            let query = ListQuery::parse(
+                ListQuery::MAX_LIMIT,
+                None,
+                Some(1),
+                category,
+                warehouse,
+                None,
+            )
+            .unwrap();
             let total = catalog.list(&query).await.unwrap().total;
             let expected = products.iter().filter(there).count();
             assert_eq!(
@@ -207,7 +215,7 @@ async fn changes_that_are_committed_late_are_counted() {
         }
     };
     let total = async || {
-        let query = ListQuery::parse(None, None, None, None, None).unwrap();
+        let query = ListQuery::parse(ListQuery::MAX_LIMIT, None, None, None, None, None).unwrap();
         let page = catalog.list(&query).await.unwrap();
         assert_eq!(i64::try_from(page.items.len()).unwrap(), page.total);
         page.total
@@ -241,7 +249,7 @@ async fn products_that_were_written_by_hand_are_counted_when_asked() {
         .execute(&pool)
         .await
         .unwrap();
-    let query = ListQuery::parse(None, None, Some("a"), None, None).unwrap();
+    let query = ListQuery::parse(ListQuery::MAX_LIMIT, None, None, Some("a"), None, None).unwrap();
     let page = catalog.list(&query).await.unwrap();
     assert_eq!((page.items.len(), page.total), (1, 0));
     let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
@@ -290,8 +298,15 @@ async fn numbered_pages_are_the_same_from_either_end() {
         let mut all = Vec::new();
         let mut number = 1;
         loop {
-            let query =
-                ListQuery::parse(Some(number), Some(100), category, warehouse, None).unwrap();
+            let query = ListQuery::parse(
+                ListQuery::MAX_LIMIT,
+                Some(number),
+                Some(100),
+                category,
+                warehouse,
+                None,
+            )
+            .unwrap();
             let page = catalog.list(&query).await.unwrap();
             assert_eq!(page.total, total);
             all.extend(skus(&page));
@@ -311,8 +326,15 @@ async fn numbered_pages_are_the_same_from_either_end() {
         .await
         .unwrap();
         assert!(all == expected, "{category:?} {warehouse:?}");
-        let beyond =
-            ListQuery::parse(Some(number + 1), Some(100), category, warehouse, None).unwrap();
+        let beyond = ListQuery::parse(
+            ListQuery::MAX_LIMIT,
+            Some(number + 1),
+            Some(100),
+            category,
+            warehouse,
+            None,
+        )
+        .unwrap();
         let page = catalog.list(&beyond).await.unwrap();
         assert_eq!((page.items.len(), page.total), (0, total));
         assert_eq!(page.next, None);
@@ -345,8 +367,15 @@ async fn a_way_by_tokens_meets_each_product_once_whatever_comes_and_goes() {
         let mut throughout = listed().await;
         let (mut seen, mut token, mut number) = (Vec::new(), None, 1);
         loop {
-            let query =
-                ListQuery::parse(None, Some(7), category, warehouse, token.as_deref()).unwrap();
+            let query = ListQuery::parse(
+                ListQuery::MAX_LIMIT,
+                None,
+                Some(7),
+                category,
+                warehouse,
+                token.as_deref(),
+            )
+            .unwrap();
             assert_eq!(query.page(), number);
             let page = catalog.list(&query).await.unwrap();
             seen.extend(skus(&page));
@@ -416,11 +445,27 @@ async fn a_page_is_found_in_an_index_and_read_alone() {
     );
     let token = {
         fill(&all, 30).await;
-        let first = ListQuery::parse(None, Some(1), Some("a"), Some("W1"), None).unwrap();
+        let first = ListQuery::parse(
+            ListQuery::MAX_LIMIT,
+            None,
+            Some(1),
+            Some("a"),
+            Some("W1"),
+            None,
+        )
+        .unwrap();
         catalog.list(&first).await.unwrap().next.clone().unwrap()
     };
     for token in [None, Some(token.as_str())] {
-        let query = ListQuery::parse(None, None, Some("a"), Some("W1"), token).unwrap();
+        let query = ListQuery::parse(
+            ListQuery::MAX_LIMIT,
+            None,
+            None,
+            Some("a"),
+            Some("W1"),
+            token,
+        )
+        .unwrap();
         empty.list(&query).await.unwrap();
     }
     sqlx::query("DELETE FROM products")
