@@ -53,6 +53,20 @@ demo: ## Load 10,000 products into the running service through its API (COUNT=, 
 bench: ## Measure requests, reads, events and transcoding, each beside the bare way in the same run; writes docs/performance.md
 	@scripts/bench.sh
 
+.PHONY: load-test stress-test endurance-test
+load-test: ## Call the service 1000 times a second and check what is promised (URL=, RATE=, DURATION=)
+	@scripts/load-test.sh load
+
+stress-test: ## Call it more and more often, until what is promised is no longer kept
+	@scripts/load-test.sh stress
+
+endurance-test: ## Call it for an hour, and look at its memory too
+	@scripts/load-test.sh endurance
+
+.PHONY: coverage
+coverage: ## Measure which lines the tests run, and fail below 80 %
+	@scripts/coverage.sh
+
 .PHONY: clean
 clean: ## Remove what was built and the tools; the data of `make run` in .data stays
 	$(CARGO) clean
