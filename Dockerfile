@@ -26,6 +26,7 @@ ENV TZ=Asia/Ho_Chi_Minh \
 WORKDIR /app/bin
 # nonroot, as a number: Kubernetes can then check that it is not root.
 USER 65532
-EXPOSE 8001 9001
+# REST and gRPC-Web, gRPC, the metrics where PROMETHEUS_PORT says so.
+EXPOSE 8001 9001 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["./catalog-service", "healthcheck"]
 CMD ["./catalog-service", "-conf", "../configs"]

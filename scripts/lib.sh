@@ -70,6 +70,24 @@ need_python() {
     skip "Python tools: no virtual environment (is python3-venv installed?)"
 }
 
+# Builds a program of Go into .tools/bin, unless it is there in this version. go_tool NAME PACKAGE@VERSION
+go_tool() {
+  local name=$1 package=$2 stamp=.tools/bin/$1.version built
+  [[ -x .tools/bin/$name && -f $stamp && $(<"$stamp") == "$package" ]] && return 0
+  have go || return 1
+  built=$(mktemp -d)
+  mkdir -p .tools/bin
+  # The program has the name of its last folder, which is not always its own.
+  GOBIN=$built go install -ldflags=-s "$package" && mv "$built"/* ".tools/bin/$name" && echo "$package" >"$stamp"
+  local status=$?
+  rm -rf "$built"
+  return "$status"
+}
+
+# Go builds it in about a minute and a half, the first time.
+# shellcheck disable=SC2034
+readonly HELM_PACKAGE=helm.sh/helm/v3/cmd/helm@v3.21.4
+
 # Sets CATALOG_BIN to the service; builds it unless the variable is set already.
 need_service() {
   if [[ -z ${CATALOG_BIN:-} ]]; then

@@ -16,8 +16,4 @@ if cargo deny --version >/dev/null 2>&1; then
 else
   echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
 fi
-if (need_python); then
-  .tools/python/bin/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
-else
-  missing "the Python tools are not installed"
-fi
+scripts/lint-deploy.sh || (($? == SKIPPED))

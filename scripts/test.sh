@@ -69,12 +69,19 @@ golang_migrate() {
   fi
 }
 
+# To compare what the chart renders with the manifests.
+# shellcheck disable=SC2317
+helm() { go_tool helm "$HELM_PACKAGE" || (skip "the Helm chart: Helm could not be built (is Go installed?)"); }
+
 part "PostgreSQL is installed" postgres
 part "Redis is installed" redis
 part "golang-migrate is installed" golang_migrate
 [[ -x .tools/bin/migrate ]] && export GOLANG_MIGRATE=$root/.tools/bin/migrate
+part "Helm is installed" helm
+[[ -x .tools/bin/helm ]] && export HELM=$root/.tools/bin/helm
 part "cargo test" cargo test --workspace --locked --no-fail-fast
 part "AsyncAPI" scripts/test-asyncapi.sh
+part "Deployment" scripts/lint-deploy.sh
 if cargo build --quiet --locked --bin catalog-service; then
   CATALOG_BIN=$(realpath "${CARGO_TARGET_DIR:-target}/debug/catalog-service")
   export CATALOG_BIN

@@ -1,9 +1,17 @@
-//! What is deployed is what the service has: ports, probes, variables, images, components, topics.
+//! What is deployed is what the service has: ports, probes, variables, images, commands, components, topics, metrics.
+
+mod compose;
+mod gateway;
+mod helm;
+mod image;
+mod kubernetes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use catalog_service::cli::{Cli, Command};
 use catalog_service::config::{Config, ENVIRONMENT};
 use catalog_service::events::cloud_event::SOURCE;
 use catalog_service::pb::catalog::v1::EVENTS;
@@ -30,18 +38,28 @@ fn documents(file: impl AsRef<Path>) -> Vec<Value> {
         .collect()
 }
 
-/// The resources in a folder, without those in folders of it.
-fn resources(folder: &str) -> Vec<Value> {
+/// The YAML files of resources in a folder, without those in folders of it.
+fn resource_files(folder: &str) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
     let files: BTreeSet<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .filter(|path| !path.ends_with("kustomization.yaml"))
         .collect();
     assert!(!files.is_empty(), "{folder}");
-    files.iter().flat_map(documents).collect()
+    files
+}
+
+fn resources(folder: &str) -> Vec<Value> {
+    resource_files(folder).iter().flat_map(documents).collect()
+}
+
+/// The one resource of a kind.
+fn only<'a>(resources: &'a [Value], kind: &str) -> &'a Value {
+    let [resource] = of_kind(resources, kind)[..] else {
+        panic!("one {kind}");
+    };
+    resource
 }
 
 fn of_kind<'a>(resources: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -56,6 +74,40 @@ fn list(value: &Value) -> &[Value] {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+fn object(value: &Value) -> &serde_json::Map<String, Value> {
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("no map: {value}"))
+}
+
+/// Panics unless an image is of one version for ever. Our own is named by whoever deploys.
+fn check_pinned(image: &str) {
+    if image == SOURCE || image.starts_with("catalog-service:") {
+        return;
+    }
+    let (name, tag) = image.rsplit_once(':').expect("a version");
+    let version = tag.trim_start_matches('v').split('-').next().expect("one");
+    let numbers = version.split('.').filter(|it| it.parse::<u32>().is_ok());
+    // A release of PostgreSQL has two.
+    let needed = if name == "postgres" { 2 } else { 3 };
+    assert_eq!(numbers.count(), needed, "{image}");
+}
+
+/// Panics unless the image has the command, which runs in its working directory, and the command can be understood.
+fn check_command<'a>(command: impl IntoIterator<Item = &'a str>) -> Option<Command> {
+    let command: Vec<_> = command.into_iter().collect();
+    let dockerfile = read("Dockerfile");
+    let binary = command[0].strip_prefix("./").expect("beside it");
+    assert!(dockerfile.contains(&format!("target/release/{binary}")));
+    if binary == SOURCE {
+        let cli = Cli::parse_args(command.iter().map(OsString::from)).expect("a command");
+        return Some(cli.command);
+    }
+    assert_eq!(command[..2], ["./migrate", "-database-url"]);
+    assert_eq!(command[3..], ["-command", "up"]);
+    None
 }
 
 /// Panics unless the variables are those of the service, and their values a configuration.
@@ -118,9 +170,7 @@ fn check_components(resources: &[Value]) -> BTreeSet<String> {
 
 /// Panics unless what comes from each pubsub component is tried again a bounded number of times.
 fn check_resiliency(resources: &[Value], pubsubs: &[&str]) {
-    let [resiliency] = of_kind(resources, "Resiliency")[..] else {
-        panic!("one Resiliency");
-    };
+    let resiliency = only(resources, "Resiliency");
     assert_eq!(list(&resiliency["scopes"]), [SOURCE]);
     let spec = &resiliency["spec"];
     for pubsub in pubsubs {
@@ -155,23 +205,9 @@ fn the_dapr_resources_are_those_that_the_service_names() {
 
 /// The paths that something asks whether the service is well.
 fn probes() -> BTreeSet<String> {
-    let mut paths = BTreeSet::new();
-    for resource in resources("deploy/kubernetes") {
-        let template = &resource["spec"]["template"];
-        let annotation = &template["metadata"]["annotations"]["dapr.io/app-health-check-path"];
-        paths.extend(annotation.as_str().map(str::to_owned));
-        for container in list(&template["spec"]["containers"]) {
-            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-                let get = &container[probe]["httpGet"];
-                paths.extend(get["path"].as_str().map(str::to_owned));
-            }
-        }
-    }
-    let compose = &documents("docker-compose.yml")[0];
-    for argument in list(&compose["services"]["catalog-service-dapr"]["command"]) {
-        let path = text(argument).strip_prefix("--app-health-check-path=");
-        paths.extend(path.map(str::to_owned));
-    }
+    let mut paths = kubernetes::probes();
+    paths.extend(compose::probes());
+    paths.extend(gateway::probes());
     paths
 }
 
@@ -183,179 +219,18 @@ async fn probes_ask_for_what_there_is() {
     for path in probes {
         assert_eq!(service.get(&path, "").await.status(), 200, "{path}");
     }
-}
-
-#[test]
-fn kubernetes_starts_the_service_as_it_is() {
-    let resources = resources("deploy/kubernetes");
-    let [deployment] = of_kind(&resources, "Deployment")[..] else {
-        panic!("one Deployment");
-    };
-    let template = &deployment["spec"]["template"];
-    let labels = &template["metadata"]["labels"];
-    let [container] = list(&template["spec"]["containers"]) else {
-        panic!("one container");
-    };
-    let variables = list(&container["env"]).iter().map(|variable| {
-        let value = variable["value"].as_str().map(str::to_owned);
-        (text(&variable["name"]).to_owned(), value)
-    });
-    let config = check_variables(&variables.collect());
-    let [http, grpc] = ports(&config);
-    let opened: Vec<_> = list(&container["ports"])
-        .iter()
-        .map(|port| (text(&port["name"]), port["containerPort"].as_u64()))
-        .collect();
-    assert_eq!(opened, [("http", Some(http)), ("grpc", Some(grpc))]);
-    for probe in ["livenessProbe", "readinessProbe"] {
-        assert_eq!(container[probe]["httpGet"]["port"], http, "{probe}");
-    }
-
-    let annotations = &template["metadata"]["annotations"];
-    assert_eq!(annotations["dapr.io/app-id"], SOURCE);
-    assert_eq!(annotations["dapr.io/app-port"], http.to_string());
-    let dapr = self::resources("deploy/dapr/kubernetes");
-    let configurations = of_kind(&dapr, "Configuration").into_iter();
-    let mut names = configurations.map(|it| &it["metadata"]["name"]);
-    assert!(names.any(|name| *name == annotations["dapr.io/config"]));
-    let components = check_components(&dapr);
-    assert!(components.contains(&config.dapr.pubsub_name));
-    assert!(components.contains(&config.dapr.state_store_name));
-    assert_eq!(config.publisher().name(), "dapr");
-
-    let [service] = of_kind(&resources, "Service")[..] else {
-        panic!("one Service");
-    };
-    assert_eq!(service["metadata"]["name"], SOURCE);
-    for selector in [
-        &service["spec"]["selector"],
-        &deployment["spec"]["selector"]["matchLabels"],
-    ] {
-        for (label, value) in selector.as_object().expect("labels") {
-            assert_eq!(labels[label], *value, "{label}");
-        }
-    }
-    for (port, number) in list(&service["spec"]["ports"]).iter().zip([http, grpc]) {
-        assert_eq!(port["port"], number);
-        assert!(opened.iter().any(|(name, _)| port["targetPort"] == *name));
-    }
-
-    // What the service reads is a configuration, too.
-    let [map] = of_kind(&resources, "ConfigMap")[..] else {
-        panic!("one ConfigMap");
-    };
-    let folder = tempfile::tempdir().expect("a folder");
-    let yaml = text(&map["data"]["config.yaml"]);
-    std::fs::write(folder.path().join("config.yaml"), yaml).expect("written");
-    Config::load(Some(folder.path()), &|_| None).expect("a configuration");
-}
-
-#[test]
-fn the_migration_runs_the_binary_that_is_in_the_image() {
-    let resources = resources("deploy/kubernetes");
-    let [job] = of_kind(&resources, "Job")[..] else {
-        panic!("one Job");
-    };
-    let [container] = list(&job["spec"]["template"]["spec"]["containers"]) else {
-        panic!("one container");
-    };
-    let [deployment] = of_kind(&resources, "Deployment")[..] else {
-        panic!("one Deployment");
-    };
-    let service = &deployment["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["image"], service["image"]);
-
-    let compose = &documents("docker-compose.yml")[0];
-    let migration = &compose["services"]["catalog-migration"];
-    let dockerfile = read("Dockerfile");
-    let arguments = list(&container["command"])
-        .iter()
-        .chain(list(&container["args"]));
-    for command in [
-        arguments.collect(),
-        list(&migration["command"]).iter().collect::<Vec<_>>(),
-    ] {
-        let command: Vec<_> = command.into_iter().map(text).collect();
-        let binary = command[0]
-            .strip_prefix("./")
-            .expect("in the working directory");
-        assert!(dockerfile.contains(&format!("target/release/{binary}")));
-        assert_eq!(command[1], "-database-url");
-        assert_eq!(command[3..], ["-command", "up"]);
-    }
-}
-
-#[test]
-fn compose_starts_the_service_as_it_is() {
-    let compose = &documents("docker-compose.yml")[0];
-    let services = compose["services"].as_object().expect("services");
-    let service = &services["catalog-service"];
-    let variables = list(&service["environment"]).iter().map(|variable| {
-        let (name, value) = text(variable).split_once('=').expect("name=value");
-        (name.to_owned(), Some(value.to_owned()))
-    });
-    let config = check_variables(&variables.collect());
-    let [http, grpc] = ports(&config);
-    let published: Vec<_> = list(&service["ports"]).iter().map(text).collect();
-    assert_eq!(published, [http, grpc].map(|port| format!("{port}:{port}")));
-    assert!(read("Dockerfile").contains(&format!("\nEXPOSE {http} {grpc}\n")));
-    assert_eq!(service["image"], services["catalog-migration"]["image"]);
-    let conditions = &service["depends_on"];
-    assert_eq!(
-        conditions["catalog-migration"]["condition"],
-        "service_completed_successfully"
-    );
-
-    let sidecar = &services["catalog-service-dapr"];
-    let option = |name: &str| -> String {
-        let mut arguments = list(&sidecar["command"]).iter().map(text);
-        let value = arguments.find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
-        value.unwrap_or_else(|| panic!("no {name}")).to_owned()
-    };
-    assert_eq!(sidecar["network_mode"], format!("service:{SOURCE}"));
-    assert_eq!(option("--app-id"), SOURCE);
-    assert_eq!(option("--app-port"), http.to_string());
-    let port = |port: Option<u16>| port.map(|port| port.to_string());
-    assert_eq!(
-        Some(option("--dapr-http-port")),
-        port(config.dapr.http_port)
-    );
-    assert_eq!(
-        Some(option("--dapr-grpc-port")),
-        port(config.dapr.grpc_port)
-    );
-    // What is mounted is there, and what is read is mounted.
-    let mounted: BTreeMap<_, _> = list(&sidecar["volumes"])
-        .iter()
-        .map(|volume| {
-            let mut parts = text(volume).split(':');
-            let (source, target) = (parts.next().expect("a source"), parts.next());
-            (target.expect("a target").to_owned(), source)
-        })
-        .collect();
-    let components = check_components(&resources(mounted[&option("--resources-path")]));
-    assert!(components.contains(&config.dapr.pubsub_name));
-    assert!(components.contains(&config.dapr.state_store_name));
-    of_kind(&documents(mounted[&option("--config")]), "Configuration");
-
-    // The names of hosts are those of services.
-    let redis = config.data.redis.addr.expect("an address");
-    let database = config.data.database.source.expect("a URL");
-    assert!(database.expose().contains("@postgres:5432/"));
-    let folder = mounted[&option("--resources-path")];
-    for component in of_kind(&resources(folder), "Component") {
-        let entries = list(&component["spec"]["metadata"]);
-        let host = entries.iter().find(|entry| entry["name"] == "redisHost");
-        let (host, port) = text(&host.expect("a host")["value"])
-            .split_once(':')
-            .expect("a port");
-        assert_eq!(
-            redis.nodes,
-            [(host.to_owned(), port.parse().expect("a port"))]
-        );
-    }
-    for host in [redis.nodes[0].0.as_str(), "postgres"] {
-        assert!(services.contains_key(host), "{host}");
-        assert!(service["depends_on"][host].is_object(), "{host}");
+    // Whatever a gateway lets through has an answer of the service: its own, but not that there is no such path.
+    for path in kubernetes::public_paths()
+        .into_iter()
+        .chain(gateway::public_paths())
+    {
+        let path = match path.as_str() {
+            "/v1/catalog" => "/v1/catalog/products".to_owned(),
+            "/docs" => "/docs/catalog".to_owned(),
+            _ => path,
+        };
+        let request = http::Request::get(&path);
+        let status = service.send_raw(request, "").await.status();
+        assert!(status == 200 || status == 401, "{path}: {status}");
     }
 }

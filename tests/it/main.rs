@@ -7,6 +7,7 @@ mod asyncapi;
 mod cache;
 mod config;
 mod deploy;
+mod documents;
 mod event_contract;
 mod events;
 mod grpc;
