@@ -58,6 +58,19 @@ redis() {
   have redis-server || (skip "tests against Redis: redis-server was not found; install Redis 7 or newer")
 }
 
+# Prometheus' own tool, which the tests ask about /metrics.
+# shellcheck disable=SC2317
+promtool() {
+  have promtool && return 0
+  # The package would otherwise start a server of its own.
+  if [[ $(id -u) == 0 && ! -e /etc/systemd/system/prometheus.service ]]; then
+    mkdir -p /etc/systemd/system
+    ln -s /dev/null /etc/systemd/system/prometheus.service
+  fi
+  apt_install prometheus || true
+  have promtool || (skip "what Prometheus' own tool says of /metrics: promtool was not found")
+}
+
 # The real golang-migrate, to work in turn with ours on one database.
 # shellcheck disable=SC2317
 golang_migrate() {
@@ -75,6 +88,7 @@ helm() { go_tool helm "$HELM_PACKAGE" || (skip "the Helm chart: Helm could not b
 
 part "PostgreSQL is installed" postgres
 part "Redis is installed" redis
+part "promtool is installed" promtool
 part "golang-migrate is installed" golang_migrate
 [[ -x .tools/bin/migrate ]] && export GOLANG_MIGRATE=$root/.tools/bin/migrate
 part "Helm is installed" helm

@@ -3,6 +3,7 @@
 mod background;
 mod database;
 mod embedded;
+mod observability;
 mod ports;
 mod stores;
 
@@ -23,7 +24,7 @@ use crate::migrate::TableName;
 use crate::store::Bell;
 use crate::system::SystemEnvironment;
 use crate::telemetry::AccessLog;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::MigrationMetrics;
 use crate::transport::{GrpcPort, HttpPort, serve};
 
 /// Any error that ends the service.
@@ -81,14 +82,21 @@ impl App {
             None => None,
         };
         let table = TableName::from(config.migration.table.as_str());
+        let migrations = MigrationMetrics::default();
         if parts.auto_migrate {
-            database::migrate_up(&parts.database_url, &table, config.migration.lock_timeout)
-                .await?;
+            let lock_timeout = config.migration.lock_timeout;
+            database::migrate_up(&parts.database_url, &table, lock_timeout, &migrations).await?;
         }
         let pool = database::pool(config, &parts.database_url)?;
         let readiness = Readiness::default();
-        database::check(&pool, &table, &readiness).await;
-        tokio::spawn(database::watch(pool.clone(), table, readiness.clone()));
+        let watch = database::Watch {
+            pool: pool.clone(),
+            table,
+            readiness: readiness.clone(),
+            migrations: migrations.clone(),
+        };
+        watch.check().await;
+        tokio::spawn(watch.run());
         let bell = Bell::default();
         let stores = Stores::new(config, &pool, &bell);
         let background = Background::start(
@@ -99,7 +107,9 @@ impl App {
             stores.cache(),
             stores.inventory.clone(),
         )?;
-        let metrics = Metrics::new(stores.caching.then(|| stores.products.statistics()));
+        let metrics =
+            observability::metrics(parts.started, &pool, &stores, &background, &readiness);
+        metrics.add(migrations);
         let (http_port, grpc_port) = ports::ports(
             config,
             parts,
@@ -107,7 +117,7 @@ impl App {
             stores,
             &background,
             &readiness,
-            metrics.clone(),
+            &metrics,
         )?;
         Ok(Self {
             http: (http, http_port),

@@ -11,6 +11,7 @@ pub mod postgres;
 pub mod products;
 
 pub use bell::Bell;
+pub use connections::{ConnectionCounts, ConnectionUse};
 pub use counts::PgCounts;
 pub use inbox::PgInbox;
 pub use inventory::PgInventory;

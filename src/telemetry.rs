@@ -2,15 +2,19 @@
 
 mod json;
 pub mod metrics;
+pub mod query;
 pub mod request;
 mod writer;
 
 use std::time::Duration;
 
+use tonic::Code;
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use transcode::ReasonTable;
 
 use crate::config::LogFormat;
 use json::{JsonLayer, Line};
@@ -32,9 +36,9 @@ pub struct Access<'a> {
     pub path: &'a str,
     /// The HTTP status of its answer.
     pub status: u16,
-    /// The gRPC status, where it is known when the answer begins.
-    pub grpc_status: Option<&'a str>,
-    /// Until the answer began.
+    /// The gRPC status, of a call.
+    pub grpc_status: Option<Code>,
+    /// Until the answer began; until it ended, of a call by gRPC.
     pub duration: Duration,
 }
 
@@ -72,7 +76,7 @@ impl AccessLog {
                 grpc_status,
                 duration,
             } = access;
-            let id = &request.context.request_id;
+            let (id, grpc_status) = (&request.context.request_id, grpc_status.map(i32::from));
             tracing::info!(
                 protocol,
                 method,
@@ -94,8 +98,8 @@ impl AccessLog {
             line.data("method", access.method);
             line.data("path", access.path);
             line.datum("status", access.status);
-            if let Some(grpc_status) = access.grpc_status {
-                line.data("grpcStatus", grpc_status);
+            if let Some(code) = access.grpc_status {
+                line.data("grpcStatus", ReasonTable::CANONICAL.name(code));
             }
             line.duration("duration", access.duration);
             line.end();

@@ -2,8 +2,10 @@
 
 mod cors;
 mod docs;
+mod exchange;
 mod grpc;
 mod http;
+mod measured;
 mod policy;
 mod probes;
 mod request;
@@ -13,6 +15,8 @@ mod stream;
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{GrpcPort, HttpApi, HttpPort, grpc_port, http_port};
+pub use measured::Measured;
 pub use policy::AccessPolicy;
-pub use probes::{CacheProbe, EventsProbe, Probes};
+pub use probes::{CacheProbe, DaprProbe, EventsProbe, Probes};
+pub use request::Observer;
 pub use server::serve;

@@ -21,6 +21,7 @@ use crate::pb::catalog::v1::InventoryUpdatedEvent;
 use crate::redis::Redis;
 use crate::store::{Bell, PgCounts, PgInbox, PgInventory, PgOutbox};
 use crate::system::SystemEnvironment;
+use crate::telemetry::metrics::EventCounts;
 
 /// Longest time the last events get when the service stops; what is left, another instance or the next start publishes.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ pub(super) struct Background {
     relay: JoinHandle<()>,
     consumer: Option<JoinHandle<()>>,
     status: watch::Receiver<relay::Status>,
+    counts: EventCounts,
     feed: Feed,
 }
 
@@ -45,7 +47,8 @@ impl Background {
         inventory: Inventory<PgInventory, SystemEnvironment>,
     ) -> Result<Self, Error> {
         let publisher = publisher(config)?;
-        let consumer = consumer(config, inventory)
+        let counts = EventCounts::default();
+        let consumer = consumer(config, inventory, counts.clone())
             .map(|consumer| tokio::spawn(consumer.run(readiness.subscribe())));
         let inbox = PgInbox::new(pool.clone());
         tokio::spawn(keep_short(inbox, readiness.subscribe()));
@@ -72,7 +75,8 @@ impl Background {
                 retention: config.events.retention,
                 ..relay::Settings::default()
             },
-        );
+        )
+        .counting(counts.clone());
         let status = relay.status();
         let (stop, stopped) = oneshot::channel();
         let (bell, readiness) = (bell.listen(), readiness.clone());
@@ -86,6 +90,7 @@ impl Background {
             relay,
             consumer,
             status,
+            counts,
             feed,
         })
     }
@@ -98,6 +103,11 @@ impl Background {
     /// Follows how publishing goes.
     pub(super) fn relay_status(&self) -> watch::Receiver<relay::Status> {
         self.status.clone()
+    }
+
+    /// What became of events.
+    pub(super) fn event_counts(&self) -> EventCounts {
+        self.counts.clone()
     }
 
     /// Publishes what is there, finishes what was heard, and ends.
@@ -151,6 +161,7 @@ fn publisher(config: &Config) -> Result<Configured, Error> {
 fn consumer(
     config: &Config,
     inventory: Inventory<PgInventory, SystemEnvironment>,
+    counts: EventCounts,
 ) -> Option<Consumer<PgInventory, SystemEnvironment>> {
     if config.publisher() != PublisherKind::Redis {
         return None;
@@ -165,7 +176,7 @@ fn consumer(
             &config.events.consumer_group,
         )
     };
-    let subscriber = Subscriber::new(inventory);
+    let subscriber = Subscriber::new(inventory).counting(counts);
     Some(Consumer::new(
         subscriber,
         &redis,

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::time::error::Elapsed;
 
 use super::Error;
 use crate::config::Config;
 use crate::lifecycle::{Readiness, State};
 use crate::migrate::{self, Migrator, Source, TableName};
 use crate::store::postgres::{self, PoolSettings};
+use crate::telemetry::metrics::MigrationMetrics;
 
 /// How often the state of the database is looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -31,34 +33,62 @@ pub(super) async fn migrate_up(
     url: &str,
     table: &TableName,
     lock_timeout: Duration,
+    metrics: &MigrationMetrics,
 ) -> Result<(), Error> {
     let options = migrate::Options {
         table: Some(table.clone()),
         lock_timeout,
     };
     let mut migrator = Migrator::connect(url, Source::embedded(), options).await?;
-    migrator.on_step(|step| tracing::info!(migration = %step, "migrated"));
+    let counted = metrics.clone();
+    migrator.on_step(move |step| {
+        tracing::info!(migration = %step, "migrated");
+        counted.ran(step);
+    });
     let result = migrator.up(None).await;
     migrator.close().await;
     result.map(|_| ()).map_err(Into::into)
 }
 
 /// Looks at the database from time to time, so that the service comes back when the database does.
-pub(super) async fn watch(pool: PgPool, table: TableName, readiness: Readiness) {
-    loop {
-        tokio::time::sleep(CHECK_INTERVAL).await;
-        check(&pool, &table, &readiness).await;
+pub(super) struct Watch {
+    pub(super) pool: PgPool,
+    /// The table that remembers the version.
+    pub(super) table: TableName,
+    /// Told what was seen.
+    pub(super) readiness: Readiness,
+    /// Told too.
+    pub(super) migrations: MigrationMetrics,
+}
+
+impl Watch {
+    pub(super) async fn run(self) {
+        loop {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            self.check().await;
+        }
+    }
+
+    pub(super) async fn check(&self) {
+        let look = async {
+            let mut connection = (self.pool.acquire().await).map_err(|error| error.to_string())?;
+            migrate::status(&mut connection, &Source::embedded(), &self.table)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        let looked = tokio::time::timeout(CHECK_INTERVAL, look).await;
+        if let Ok(Ok(status)) = &looked {
+            self.migrations.seen(status);
+        }
+        judge(looked, &self.readiness);
     }
 }
 
-pub(super) async fn check(pool: &PgPool, table: &TableName, readiness: &Readiness) {
-    let look = async {
-        let mut connection = pool.acquire().await.map_err(|error| error.to_string())?;
-        migrate::status(&mut connection, &Source::embedded(), table)
-            .await
-            .map_err(|error| error.to_string())
-    };
-    let (state, newer) = match tokio::time::timeout(CHECK_INTERVAL, look).await {
+/// What was seen, or nothing in time.
+type Looked = Result<Result<migrate::Status, String>, Elapsed>;
+
+fn judge(looked: Looked, readiness: &Readiness) {
+    let (state, newer) = match looked {
         Ok(Ok(status)) if status.dirty => (
             State::DirtyMigration(status.applied.map_or(-1, |applied| applied.version)),
             None,

@@ -7,21 +7,22 @@ use transcode::rest::{Settings, Transcoder};
 
 use super::background::Background;
 use super::stores::Stores;
-use super::{Error, Parts};
+use super::{Error, Parts, observability};
 use crate::auth::VerifiedTokens;
 use crate::config::{Config, PublisherKind};
 use crate::domain::Catalog;
 use crate::events::subscriber::{Subscriber, dapr};
 use crate::lifecycle::{Readiness, State};
 use crate::pb::catalog::v1 as pb;
+use crate::pb::catalog::v1::catalog_service::METHODS;
 use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
 use crate::service::CatalogHandler;
 use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Operations, Requests};
 use crate::transport::{
-    AccessPolicy, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort, Probes,
-    grpc_port, http_port,
+    AccessPolicy, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort, Measured,
+    Observer, Probes, grpc_port, http_port,
 };
 
 /// Wires what the HTTP port and the gRPC port answer with.
@@ -32,7 +33,7 @@ pub(super) fn ports(
     stores: Stores,
     background: &Background,
     readiness: &Readiness,
-    metrics: Metrics,
+    metrics: &Metrics,
 ) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
     let max_bytes = config.server.http.max_body_bytes;
     let policy = AccessPolicy {
@@ -48,7 +49,8 @@ pub(super) fn ports(
             pubsub: config.dapr.pubsub_name.clone(),
             token: config.dapr.app_api_token.clone(),
         };
-        let subscriber = Subscriber::new(stores.inventory.clone());
+        let subscriber =
+            Subscriber::new(stores.inventory.clone()).counting(background.event_counts());
         dapr::router(
             subscriber,
             PgInbox::new(pool.clone()),
@@ -62,7 +64,9 @@ pub(super) fn ports(
         background.feed(),
         config.features.max_products_per_request,
     );
-    let policy = Arc::new(policy);
+    let operations = Operations::new(METHODS.iter().copied());
+    metrics.add(operations.clone());
+    let policy = Arc::new(Measured::new(policy, operations));
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
         max_body_bytes: max_bytes,
@@ -98,6 +102,7 @@ pub(super) fn ports(
             redis: stores.redis,
             statistics: stores.products.statistics(),
         }),
+        dapr: observability::dapr(config, metrics),
     };
     let api = HttpApi {
         transcoder,
@@ -106,10 +111,16 @@ pub(super) fn ports(
         probes: Arc::new(probes),
         allowed_origins: config.server.http.cors.allowed_origins.clone(),
     };
-    let environment = Arc::new(SystemEnvironment);
+    let requests = Requests::new(api.transcoder.bindings(), METHODS.iter().copied());
+    metrics.add(requests.clone());
+    let observer = Arc::new(Observer {
+        environment: SystemEnvironment,
+        access_log: parts.access_log,
+        requests,
+    });
     Ok((
-        http_port(api, environment.clone(), parts.access_log.clone()),
-        grpc_port(grpc, metrics.router(), environment, parts.access_log),
+        http_port(api, observer.clone()),
+        grpc_port(grpc, metrics.router(), observer),
     ))
 }
 

@@ -6,7 +6,7 @@ use crate::cache::{self, CachedProducts};
 use crate::config::Config;
 use crate::domain::Inventory;
 use crate::redis::Redis;
-use crate::store::{Bell, PgInventory, PgProducts};
+use crate::store::{Bell, ConnectionUse, PgInventory, PgProducts};
 use crate::system::SystemEnvironment;
 
 /// What requests and events read and write.
@@ -14,6 +14,7 @@ pub(super) struct Stores {
     pub(super) products: CachedProducts<PgProducts>,
     pub(super) inventory: Inventory<PgInventory, SystemEnvironment>,
     pub(super) redis: Option<Redis>,
+    pub(super) connections: ConnectionUse,
     /// Without it nothing is told of changes to the cache, which then keeps nothing.
     pub(super) caching: bool,
 }
@@ -31,6 +32,7 @@ impl Stores {
         let products = PgProducts::new(pool.clone(), bell.clone());
         let inventory = PgInventory::new(pool.clone(), bell.clone());
         Self {
+            connections: products.connection_use(),
             products: CachedProducts::new(products, redis.clone(), settings),
             inventory: Inventory::new(inventory, SystemEnvironment),
             redis,

@@ -326,7 +326,7 @@ section! {
         app_api_token: Option<Secret> = None => optional(secret);
         /// Its component for events.
         pubsub_name: String = "pubsub-redis".to_owned() => text;
-        /// Its component for state. Checked at the start; not used by this version.
+        /// Its component for state, which is expected to be there.
         state_store_name: String = "statestore-redis".to_owned() => text;
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::ports::Environment;
 use crate::domain::{Error, ProductId, Recorded};
 use crate::store::PgOutbox;
 use crate::store::outbox::{Batch, Message, OutboxEvent, RelayTurn};
+use crate::telemetry::metrics::EventCounts;
 
 /// How a relay works.
 #[derive(Clone, Debug)]
@@ -105,6 +106,7 @@ pub struct Relay<P, E> {
     publisher: P,
     environment: E,
     settings: Settings,
+    counts: EventCounts,
     status: watch::Sender<Status>,
 }
 
@@ -116,8 +118,15 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
             publisher,
             environment,
             settings,
+            counts: EventCounts::default(),
             status: watch::Sender::default(),
         }
+    }
+
+    /// Counts what becomes of events where others see it.
+    #[must_use]
+    pub fn counting(self, counts: EventCounts) -> Self {
+        Self { counts, ..self }
     }
 
     /// Follows how publishing goes.
@@ -255,7 +264,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         for run in runs(&batch.events, self.publisher.keeps_order()) {
             let out = self.outgoing(&mut turn, run, &waiting).await?;
             // The broker and the database work at the same time.
-            let (published, read) = tokio::join!(self.publish(&out), async {
+            let (published, read) = tokio::join!(self.publish(&out.events), async {
                 if done == 0 {
                     next = turn.read_ahead(&batch, self.limit()).await?;
                 }
@@ -312,11 +321,20 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         Ok(out)
     }
 
-    async fn publish(&self, run: &Run<'_>) -> Result<Vec<Rejection>, Unavailable> {
-        if run.events.is_empty() {
+    async fn publish(&self, events: &[Outgoing]) -> Result<Vec<Rejection>, Unavailable> {
+        if events.is_empty() {
             return Ok(Vec::new());
         }
-        self.publisher.publish(&run.events).await
+        let began = Instant::now();
+        let published = self.publisher.publish(events).await;
+        match &published {
+            Ok(refused) => {
+                let taken = events.len() - refused.len();
+                self.counts.batch(taken, refused.len(), began.elapsed());
+            }
+            Err(_) => self.counts.unavailable(),
+        }
+        published
     }
 
     /// Puts aside what the broker refused, so that later events of the same products wait.
@@ -348,11 +366,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
             return Ok(());
         }
         let out: Vec<_> = due.iter().map(|event| outgoing(&event.message)).collect();
-        let rejections = self
-            .publisher
-            .publish(&out)
-            .await
-            .map_err(Failure::Broker)?;
+        let rejections = self.publish(&out).await.map_err(Failure::Broker)?;
         let refused: HashSet<_> = rejections.iter().map(|rejection| rejection.index).collect();
         let published: Vec<_> = due
             .iter()
@@ -369,6 +383,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
             let pause = (attempts < self.settings.max_attempts)
                 .then(|| self.pause(attempts.unsigned_abs(), self.settings.longest_refusal_pause));
             if pause.is_none() {
+                self.counts.parked();
                 let event = &out[rejection.index].id;
                 tracing::error!(
                     event,

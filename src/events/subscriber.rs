@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::domain::inventory::{Inventory, Outcome};
 use crate::domain::ports::{Environment, InventoryStore};
 use crate::domain::{Error, FieldViolation};
+use crate::telemetry::metrics::EventCounts;
 
 pub use inbox::keep_short;
 pub use incoming::Arrival;
@@ -37,17 +38,31 @@ pub enum Handled {
 #[derive(Clone, Debug)]
 pub struct Subscriber<S, E> {
     inventory: Inventory<S, E>,
+    counts: EventCounts,
 }
 
 impl<S: InventoryStore, E: Environment> Subscriber<S, E> {
     /// A subscriber that keeps the inventory.
-    pub const fn new(inventory: Inventory<S, E>) -> Self {
-        Self { inventory }
+    pub fn new(inventory: Inventory<S, E>) -> Self {
+        let counts = EventCounts::default();
+        Self { inventory, counts }
+    }
+
+    /// Counts what becomes of events where others see it.
+    #[must_use]
+    pub fn counting(self, counts: EventCounts) -> Self {
+        Self { counts, ..self }
     }
 
     /// Handles an event as it came: a CloudEvent or the event alone, in JSON. `arrival` stands in for what neither of
     /// them says.
     pub async fn handle(&self, event: &[u8], arrival: Option<Arrival>) -> Handled {
+        let handled = self.try_handle(event, arrival).await;
+        self.counts.handled(&handled);
+        handled
+    }
+
+    async fn try_handle(&self, event: &[u8], arrival: Option<Arrival>) -> Handled {
         let update = match incoming::stock_update(event, arrival) {
             Ok(update) => update,
             Err(reason) => return Handled::Refused(reason),

@@ -43,6 +43,7 @@ pub(super) struct Arguments {
     pub(super) table: Option<String>,
     pub(super) lock_timeout: Option<Duration>,
     pub(super) conf: Option<String>,
+    pub(super) metrics_file: Option<String>,
 }
 
 /// Arguments that make no sense; exit code 2, as from Go's flag package.
@@ -65,6 +66,7 @@ struct Flags {
     table: Option<String>,
     lock_timeout: Option<Duration>,
     conf: Option<String>,
+    metrics_file: Option<String>,
     positional: Vec<String>,
 }
 
@@ -91,6 +93,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
         table: flags.table,
         lock_timeout: flags.lock_timeout,
         conf: flags.conf,
+        metrics_file: flags.metrics_file,
     })
 }
 
@@ -147,6 +150,7 @@ const VALUE_FLAGS: &[&str] = &[
     "database",
     "database-url",
     "lock-timeout",
+    "metrics-file",
     "path",
     "prefetch",
     "source",
@@ -176,6 +180,7 @@ impl Flags {
             "database" | "database-url" => self.database_url = Some(value),
             "path" | "source" => self.path = Some(value),
             "table" => self.table = Some(value),
+            "metrics-file" => self.metrics_file = Some(value),
             "steps" => {
                 self.steps = Some(
                     value

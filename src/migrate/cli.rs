@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, Write as _},
+    path::Path,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -11,6 +12,7 @@ use super::{
     args::{self, Action, Arguments, Style},
     settings::Settings,
 };
+use crate::telemetry::metrics::{MigrationMetrics, textfile};
 
 /// Printed by `-help`.
 const USAGE: &str = "\
@@ -32,6 +34,8 @@ Flags, with one dash or two, as -flag value or -flag=value:
   -table NAME         the version table (default: MIGRATION_TABLE, else schema_migrations)
   -lock-timeout D     how long to wait for another migration, as 15m or 0.2s (default: MIGRATION_LOCK_TIMEOUT, else 15m)
   -conf DIR           read data.database.source and migration.* from DIR/config.yaml; variables and flags win
+  -metrics-file FILE  write migration_status, migration_duration_seconds and migration_errors_total there, for
+                      node_exporter's textfile collector (a name that ends in .prom); errors add up over runs
   -version            without a number and without -command: print the version of this tool
   -help               print this
 
@@ -119,9 +123,26 @@ async fn execute(
             }
             _ => failed(style, "connect to database", &error),
         })?;
-    migrator.on_step(|step| note(&step.to_string()));
+    let metrics = MigrationMetrics::default();
+    let counted = metrics.clone();
+    migrator.on_step(move |step| {
+        note(&step.to_string());
+        counted.ran(step);
+    });
     stop_on_signals(&migrator.stop_handle());
     let result = act(&mut migrator, &arguments.action, style).await;
+    if let Some(file) = &arguments.metrics_file {
+        if result.is_err() {
+            metrics.failed();
+        }
+        if let Ok(version) = migrator.version().await {
+            metrics.at(version);
+        }
+        if let Err(error) = textfile(Path::new(file), &metrics) {
+            // What was migrated is migrated.
+            note(&format!("warning: {file} was not written: {error}"));
+        }
+    }
     migrator.close().await;
     result
 }

@@ -8,6 +8,7 @@ use transcode::policy::BoxStream;
 use super::cause::cause;
 use super::error::{ended, status};
 use super::{convert, watch};
+use crate::domain::ProductId;
 use crate::domain::catalog::Catalog;
 use crate::domain::inventory::Inventory;
 use crate::domain::ports::{Environment, InventoryStore, ProductStore};
@@ -15,6 +16,7 @@ use crate::events;
 use crate::events::feed::Feed;
 use crate::pb::catalog::v1 as pb;
 use crate::pb::catalog::v1::catalog_service_server::CatalogService;
+use crate::telemetry::request::RequestRecord;
 
 /// The handlers of the catalog's RPCs. What they get was let in and keeps the rules of the contract already.
 pub struct CatalogHandler<S, I, E> {
@@ -40,6 +42,11 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogHandler<S, I, E>
             max_products,
         }
     }
+}
+
+/// Notes, for the log, which product the request is about.
+fn about(product: ProductId) {
+    RequestRecord::about(ProductId::PREFIX, product.uuid());
 }
 
 #[tonic::async_trait]
@@ -71,6 +78,7 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
             .get(&key)
             .await
             .map_err(|error| status(&error))?;
+        about(product.id);
         let rendered = product.derived(|product| {
             Rendered::new(pb::GetProductResponse {
                 product: Some(convert::product(product.clone())),
@@ -90,6 +98,7 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
             .create(cause, new)
             .await
             .map_err(|error| status(&error))?;
+        about(product.id);
         Ok(Response::new(pb::CreateProductResponse {
             product: Some(convert::product(product)),
         }))
@@ -101,6 +110,7 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
     ) -> Result<Response<pb::UpdateProductResponse>, Status> {
         let cause = cause(&request);
         let (id, patch) = convert::patch(request.into_inner()).map_err(|error| status(&error))?;
+        about(id);
         let product = self
             .catalog
             .update(cause, id, patch)
@@ -117,6 +127,7 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
         let id =
             convert::product_id("id", &request.get_ref().id).map_err(|error| status(&error))?;
+        about(id);
         self.catalog
             .delete(cause(&request), id)
             .await
@@ -147,6 +158,7 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
     ) -> Result<Response<pb::ListInventoryResponse>, Status> {
         let id = convert::product_id("productId", &request.get_ref().product_id)
             .map_err(|error| status(&error))?;
+        about(id);
         let stock = self
             .inventory
             .of(id)

@@ -132,6 +132,39 @@ impl Connections {
     }
 }
 
+/// How the connections of a pool are used.
+#[derive(Clone, Debug)]
+pub struct ConnectionUse(pub(super) Connections);
+
+/// Counts of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// In use.
+    pub active: usize,
+    /// Open, and waiting for work.
+    pub idle: usize,
+    /// Most that may be open.
+    pub max: u32,
+}
+
+impl ConnectionUse {
+    /// The counts now.
+    pub fn count(&self) -> ConnectionCounts {
+        let Connections { pool, held } = &self.0;
+        let held = held
+            .as_ref()
+            .map_or(0, |held| held.idle().connections.len());
+        let idle = pool.num_idle() + held;
+        let open = usize::try_from(pool.size()).unwrap_or(usize::MAX);
+        ConnectionCounts {
+            // The two are not of one moment.
+            active: open.saturating_sub(idle),
+            idle,
+            max: pool.options().get_max_connections(),
+        }
+    }
+}
+
 async fn within<T>(wait: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let result = tokio::time::timeout(wait, work).await;
     result.unwrap_or(Err(sqlx::Error::PoolTimedOut))

@@ -11,6 +11,9 @@ use tokio::sync::watch;
 
 use super::error::from_sqlx;
 use crate::domain::error::Result;
+use crate::telemetry::query::Query;
+
+static ADVANCE: Query = Query::new("counts.advance");
 
 /// The least time between two moves.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -42,7 +45,7 @@ impl PgCounts {
 
     /// Takes in the changes that are visible by now.
     pub async fn advance(&self) -> Result<Move> {
-        self.try_advance().await.map_err(from_sqlx)
+        ADVANCE.run(self.try_advance()).await.map_err(from_sqlx)
     }
 
     async fn try_advance(&self) -> sqlx::Result<Move> {

@@ -10,6 +10,10 @@ use super::products::availability;
 use crate::domain::error::Result;
 use crate::domain::inventory::{Outcome, ProductStock, StockUpdate, Verdict, WarehouseStock};
 use crate::domain::{InventoryStore, ProductId, Warehouse};
+use crate::telemetry::query::Query;
+
+static LIST: Query = Query::new("inventory.list");
+static APPLY: Query = Query::new("inventory.apply");
 
 /// The table `inventory`, and the totals in `products`.
 #[derive(Clone, Debug)]
@@ -28,7 +32,7 @@ impl PgInventory {
 impl InventoryStore for PgInventory {
     async fn stock(&self, product: ProductId) -> Result<Option<ProductStock>> {
         // One statement, so that the totals are those of the rows.
-        let rows = sqlx::query!(
+        let rows = LIST.run(sqlx::query!(
             r#"SELECT stock_quantity, stock_reserved, stock_available,
                       inventory.warehouse_id AS "warehouse_id?", quantity AS "quantity?", reserved AS "reserved?",
                       available AS "available?", event_time AS "event_time?"
@@ -37,7 +41,7 @@ impl InventoryStore for PgInventory {
                 ORDER BY inventory.warehouse_id"#,
             product.uuid()
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.pool))
         .await
         .map_err(from_sqlx)?;
         let Some(first) = rows.first() else {
@@ -71,7 +75,10 @@ impl InventoryStore for PgInventory {
     }
 
     async fn apply(&self, update: &StockUpdate, now: OffsetDateTime, id: Uuid) -> Result<Verdict> {
-        let verdict = self.write(update, now, id).await.map_err(from_sqlx)?;
+        let verdict = APPLY
+            .run(self.write(update, now, id))
+            .await
+            .map_err(from_sqlx)?;
         if verdict == Verdict::Heard(Outcome::Applied) {
             self.bell.ring();
         }

@@ -19,6 +19,10 @@ use uuid::Uuid;
 use super::error::{corrupt, from_sqlx};
 use crate::domain::error::Result;
 use crate::domain::{Category, Error, ProductId, Recorded, Warehouse};
+use crate::telemetry::query::Query;
+
+static SNAPSHOT: Query = Query::new("outbox.snapshot");
+static READ: Query = Query::new("outbox.read");
 
 pub use relay::{Backlog, Refused, RelayTurn};
 
@@ -408,8 +412,11 @@ impl PgOutbox {
     }
 
     async fn snapshot(&self) -> Result<Snapshot> {
-        let text = sqlx::query_scalar!(r#"SELECT pg_current_snapshot()::text AS "snapshot!""#)
-            .fetch_one(&self.pool)
+        let text = SNAPSHOT
+            .run(
+                sqlx::query_scalar!(r#"SELECT pg_current_snapshot()::text AS "snapshot!""#)
+                    .fetch_one(&self.pool),
+            )
             .await
             .map_err(from_sqlx)?;
         Snapshot::parse(&text).ok_or_else(|| corrupt("snapshot", text))
@@ -425,8 +432,8 @@ impl PgOutbox {
                 return Batch::new(position, Vec::new(), limit, false);
             }
         }
-        let rows = select_events!(&position, limit)
-            .fetch_all(&self.pool)
+        let rows = READ
+            .run(select_events!(&position, limit).fetch_all(&self.pool))
             .await
             .map_err(from_sqlx)?;
         Batch::new(position, rows, limit, resumed)

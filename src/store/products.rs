@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 
 use super::bell::Bell;
-use super::connections::{Connections, read};
+use super::connections::{ConnectionUse, Connections, read};
 use super::error::from_sqlx;
 use super::outbox::recorded;
 use crate::domain::error::Result;
@@ -18,9 +18,16 @@ use crate::domain::{
     ProductStore, Sku, Warehouse, Written,
 };
 use crate::events::contract::{self, Encoded};
+use crate::telemetry::query::Query;
 use lookup::Lookups;
 use row::Row;
 pub(super) use row::availability;
+
+static LIST: Query = Query::new("products.list");
+static FIND_BY_SKU: Query = Query::new("products.find_by_sku");
+static CREATE: Query = Query::new("products.create");
+static UPDATE: Query = Query::new("products.update");
+static DELETE: Query = Query::new("products.delete");
 
 /// The table `products`.
 #[derive(Clone, Debug)]
@@ -40,11 +47,16 @@ impl PgProducts {
             bell,
         }
     }
+
+    /// How the connections are used.
+    pub fn connection_use(&self) -> ConnectionUse {
+        ConnectionUse(self.connections.clone())
+    }
 }
 
 impl ProductStore for PgProducts {
     async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let rows = read!(self.connections, connection => list::select(connection, query));
+        let rows = read!(self.connections, connection => LIST.run(list::select(connection, query)));
         list::page(query, rows.map_err(from_sqlx)?)
     }
 
@@ -54,7 +66,8 @@ impl ProductStore for PgProducts {
     }
 
     async fn find_by_sku(&self, sku: &Sku) -> Result<Option<Product>> {
-        let row = read!(self.connections, connection => lookup::by_sku(connection, sku));
+        let row =
+            read!(self.connections, connection => FIND_BY_SKU.run(lookup::by_sku(connection, sku)));
         row.map_err(from_sqlx)?.map(Row::into_product).transpose()
     }
 
@@ -62,11 +75,21 @@ impl ProductStore for PgProducts {
         let encoded = contract::encode(event).map_err(|error| Error::Internal(error.into()))?;
         let mut lease = self.connections.lease(false).await.map_err(from_sqlx)?;
         let row = match &event.change {
-            Change::Created(product) => insert(&mut lease, event, product, &encoded).await,
-            Change::Updated { before, after } => {
-                replace(&mut lease, event, before, after, &encoded).await
+            Change::Created(product) => {
+                CREATE
+                    .run(insert(&mut lease, event, product, &encoded))
+                    .await
             }
-            Change::Deleted(product) => remove(&mut lease, event, product, &encoded).await,
+            Change::Updated { before, after } => {
+                UPDATE
+                    .run(replace(&mut lease, event, before, after, &encoded))
+                    .await
+            }
+            Change::Deleted(product) => {
+                DELETE
+                    .run(remove(&mut lease, event, product, &encoded))
+                    .await
+            }
         };
         // Not again when the connection was lost: the change may have been made.
         lease.finish(&row);

@@ -11,7 +11,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::request::RequestRecord;
+use super::request::{RequestRecord, operation};
 use super::writer::LogWriter;
 use crate::domain::Environment as _;
 use crate::lifecycle::{NAME, VERSION};
@@ -102,8 +102,16 @@ impl<'a> Line<'a> {
 
     /// What is known of a request.
     pub fn request(&mut self, request: &RequestRecord) {
-        if let Some(rpc) = request.rpc.get() {
-            self.data("operation", rpc.trim_start_matches('/'));
+        if let Some(spec) = request.spec.get() {
+            self.name("operation");
+            self.raw(b"\"");
+            // Names of RPCs are identifiers.
+            self.bytes
+                .extend(operation(spec.name).map(|letter| letter as u8));
+            self.raw(b"\"");
+        }
+        if let Some(entity) = request.entity.get() {
+            self.data("entityId", &entity.to_string());
         }
         if let Some(principal) = request.principal.get() {
             self.data("userId", &principal.subject);
@@ -250,6 +258,7 @@ mod tests {
     use transcode::rest::RequestContext;
 
     use super::*;
+    use crate::telemetry::request::Entity;
 
     #[test]
     fn a_line_is_json_whatever_is_in_it() {
@@ -257,7 +266,10 @@ mod tests {
             request_id: "req_1".to_owned(),
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
         });
-        request.rpc.set("/a.B/C").unwrap();
+        let spec = &crate::pb::catalog::v1::catalog_service::GET_PRODUCT;
+        request.spec.set(spec).unwrap();
+        let (prefix, id) = ("prod", uuid::Uuid::nil());
+        request.entity.set(Entity { prefix, id }).unwrap();
         let mut bytes = Vec::new();
         let mut line = Line::begin(&mut bytes, Level::WARN, Some(&request), ("src/a.rs", 7));
         line.message("\"quoted\"\n");
@@ -276,7 +288,8 @@ mod tests {
         assert_eq!(line["data"]["path"], "/\u{1}ä");
         assert_eq!(line["data"]["status"], 200);
         assert_eq!(line["data"]["duration"], "25.031ms");
-        assert_eq!(line["data"]["operation"], "a.B/C");
+        assert_eq!(line["data"]["operation"], "get_product");
+        assert_eq!(line["data"]["entityId"], "prod_00000000000000000000000000");
         assert_eq!(line["data"]["requestId"], "req_1");
         assert_eq!(line["timestamp"].as_str().unwrap().len(), 27);
     }

@@ -1,81 +1,80 @@
-//! What Prometheus scrapes, at `/metrics`.
+//! What Prometheus scrapes, at `/metrics`: counters that cost a few nanoseconds where they are counted, and what is
+//! looked at only when somebody asks.
+//!
+//! Whoever has something to tell is a [`Source`] and writes its families when a scrape comes. Nothing is looked up by
+//! name where things are counted: each route, RPC and statement has its numbers in a place of its own.
 
-use std::fmt;
-use std::sync::Arc;
+mod cache;
+mod database;
+mod events;
+mod histogram;
+mod migrations;
+mod operations;
+mod page;
+mod process;
+mod requests;
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::registry::Registry;
 
-use crate::cache::{Counts, Statistics};
+pub use cache::CacheMetrics;
+pub use database::DatabaseMetrics;
+pub use events::{EventCounts, EventMetrics};
+pub use histogram::Times;
+pub use migrations::{MigrationMetrics, textfile};
+pub use operations::{OpenStream, Operations};
+pub use page::{Family, Format, Page};
+pub use process::ProcessMetrics;
+pub use requests::{HttpCall, Requests};
 
-/// The format of what `/metrics` answers.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Something with metrics.
+pub trait Source: Send + Sync + 'static {
+    /// Writes its families, each of them once.
+    fn write(&self, page: &mut Page);
+}
 
 /// All metrics of the process. Clones are the same.
-#[derive(Clone, Debug)]
-pub struct Metrics(Arc<Registry>);
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<RwLock<Vec<Box<dyn Source>>>>);
 
 impl Metrics {
-    /// The metrics of what is given here; `cache` where reads are cached.
-    pub fn new(cache: Option<Arc<Statistics>>) -> Self {
-        let mut registry = Registry::default();
-        if let Some(cache) = cache {
-            registry.register_collector(Box::new(CacheMetrics(cache)));
-        }
-        Self(Arc::new(registry))
+    /// Shows a source from now on.
+    pub fn add(&self, source: impl Source) {
+        let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        sources.push(Box::new(source));
     }
 
     /// The page for Prometheus.
-    pub fn router(self) -> Router {
-        Router::new().route("/metrics", get(move || std::future::ready(self.page())))
+    pub fn router(&self) -> Router {
+        let metrics = self.clone();
+        let answer = move |headers: HeaderMap| std::future::ready(metrics.answer(&headers));
+        Router::new().route("/metrics", get(answer))
     }
 
-    fn page(&self) -> Response {
-        let mut text = String::new();
-        // Writing to a String can't fail.
-        let _ = encode(&mut text, &self.0);
-        ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let accept = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+        let format = Format::accepted(accept.unwrap_or_default());
+        let content_type = [(header::CONTENT_TYPE, format.content_type())];
+        (content_type, self.page(format)).into_response()
+    }
+
+    /// All there is, in a format.
+    pub fn page(&self, format: Format) -> String {
+        let mut page = Page::new(format);
+        let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        for source in sources.iter() {
+            source.write(&mut page);
+        }
+        page.finish()
     }
 }
 
-/// `cache_hits_total` and `cache_misses_total`, per layer and kind.
-#[derive(Debug)]
-struct CacheMetrics(Arc<Statistics>);
-
-impl Collector for CacheMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Statistics { local, redis } = &*self.0;
-        let counts = [
-            ("local", "product", &local.products),
-            ("local", "list", &local.lists),
-            ("redis", "product", &redis.products),
-            ("redis", "list", &redis.lists),
-        ];
-        let mut write = |name, help, value: fn(&Counts) -> u64| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (layer, kind, counts) in counts {
-                let labels = [("layer", layer), ("kind", kind)];
-                ConstCounter::new(value(counts)).encode(family.encode_family(&labels)?)?;
-            }
-            Ok(())
-        };
-        write(
-            "cache_hits",
-            "Look-ups that were answered by a layer of the cache",
-            Counts::hits,
-        )?;
-        write(
-            "cache_misses",
-            "Look-ups that a layer of the cache had nothing fresh for",
-            Counts::misses,
-        )
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }

@@ -1,20 +1,55 @@
-//! What is known of the request that is being answered, for every line that is logged on the way.
+//! What is known of the request that is being answered, for every line that is logged on the way and for its metrics.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use tonic::Code;
 use transcode::rest::RequestContext;
+use transcode::{Binding, MethodSpec};
+use uuid::Uuid;
 
 use crate::auth::Principal;
+use crate::domain::id;
 
 /// A request, from its first byte to the end of its answer.
 #[derive(Debug)]
 pub struct RequestRecord {
     /// Its id and its trace.
     pub context: RequestContext,
-    /// The RPC, `/catalog.v1.CatalogService/GetProduct`, once it is known.
-    pub rpc: OnceLock<&'static str>,
+    /// What its path leads to, where it leads to something.
+    pub route: OnceLock<Route>,
+    /// The RPC, once it is known.
+    pub spec: OnceLock<&'static MethodSpec>,
     /// Who calls, once that is known.
     pub principal: OnceLock<Arc<Principal>>,
+    /// What it is about, once that is known.
+    pub entity: OnceLock<Entity>,
+    /// How the RPC ended, once it has.
+    pub outcome: OnceLock<Code>,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub enum Route {
+    /// An RPC.
+    Binding(&'static Binding),
+    /// A page for people or machines, by the template of its path.
+    Page(Box<str>),
+}
+
+/// The thing that a request reads or changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entity {
+    /// What its ids begin with, such as `prod`.
+    pub prefix: &'static str,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&id::encode(self.prefix, self.id))
+    }
 }
 
 tokio::task_local! {
@@ -27,13 +62,65 @@ impl RequestRecord {
     pub const fn new(context: RequestContext) -> Self {
         Self {
             context,
-            rpc: OnceLock::new(),
+            route: OnceLock::new(),
+            spec: OnceLock::new(),
             principal: OnceLock::new(),
+            entity: OnceLock::new(),
+            outcome: OnceLock::new(),
         }
     }
 
     /// The request that the task answers, if it answers one.
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Notes something about the request that the task answers. What was noted first stays.
+    pub fn note(note: impl FnOnce(&Self)) {
+        // Outside of a request there is nothing to note it in.
+        let _ = CURRENT.try_with(|record| note(record));
+    }
+
+    /// Notes how the RPC ended.
+    pub fn ended(&self, outcome: Code) {
+        let _ = self.outcome.set(outcome);
+    }
+
+    /// Notes what the path of the request leads to.
+    pub fn reached(route: Route) {
+        Self::note(|record| {
+            let _ = record.route.set(route);
+        });
+    }
+
+    /// Notes what the request is about.
+    pub fn about(prefix: &'static str, id: Uuid) {
+        Self::note(|record| {
+            let _ = record.entity.set(Entity { prefix, id });
+        });
+    }
+}
+
+/// The name of an RPC as what it does: `get_product` for `GetProduct`.
+pub fn operation(rpc: &str) -> impl Iterator<Item = char> {
+    let letters = rpc.chars().enumerate();
+    letters.flat_map(|(place, letter)| {
+        let new_word = letter.is_ascii_uppercase() && place > 0;
+        new_word
+            .then_some('_')
+            .into_iter()
+            .chain([letter.to_ascii_lowercase()])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations() {
+        for (rpc, name) in [("GetProduct", "get_product"), ("Login", "login"), ("", "")] {
+            assert_eq!(operation(rpc).collect::<String>(), name);
+        }
     }
 }

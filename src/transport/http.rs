@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{BoxError, Router};
@@ -16,9 +17,9 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use transcode::rest::{BoxFuture, Problem, Transcoder};
 use transcode::router::Match;
 
-use super::request::{Observed, Protocol};
+use super::request::{Observed, Observer, Protocol};
 use super::{cors, docs, probes};
-use crate::telemetry::AccessLog;
+use crate::telemetry::request::{RequestRecord, Route};
 use crate::transport::Probes;
 
 /// What the HTTP port offers.
@@ -42,7 +43,7 @@ pub type HttpPort<E> = Observed<HttpService, E>;
 pub type GrpcPort<E> = Observed<Router, E>;
 
 /// The service of the HTTP port.
-pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) -> HttpPort<E> {
+pub fn http_port<E>(api: HttpApi, observer: Arc<Observer<E>>) -> HttpPort<E> {
     let HttpApi {
         transcoder,
         grpc,
@@ -62,6 +63,7 @@ pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) ->
         .merge(probes::router(probes))
         .merge(docs::router())
         .merge(dapr.unwrap_or_default())
+        .route_layer(from_fn(page))
         .method_not_allowed_fallback(move |request: Request| {
             let problem = Problem::method_not_allowed(&["GET", "HEAD"]);
             let answer = pages.answer(request.extensions(), problem).map(Body::new);
@@ -69,25 +71,19 @@ pub fn http_port<E>(api: HttpApi, environment: Arc<E>, access_log: AccessLog) ->
         })
         .fallback_service(calls)
         .layer(cors);
-    Observed {
-        inner: HttpService { transcoder, others },
-        environment,
-        access_log,
-    }
+    Observed::new(HttpService { transcoder, others }, observer)
+}
+
+/// Notes which page a request reached.
+async fn page(path: MatchedPath, request: Request, next: Next) -> Response {
+    RequestRecord::reached(Route::Page(path.as_str().into()));
+    next.run(request).await
 }
 
 /// The service of the gRPC port; `others` are what it offers beside the RPCs.
-pub fn grpc_port<E>(
-    grpc: Routes,
-    others: Router,
-    environment: Arc<E>,
-    access_log: AccessLog,
-) -> GrpcPort<E> {
-    Observed {
-        inner: grpc.into_axum_router().merge(others),
-        environment,
-        access_log,
-    }
+pub fn grpc_port<E>(grpc: Routes, others: Router, observer: Arc<Observer<E>>) -> GrpcPort<E> {
+    let others = others.route_layer(from_fn(page));
+    Observed::new(grpc.into_axum_router().merge(others), observer)
 }
 
 /// REST calls of programs, which have no origin, go to the transcoder at once; all else goes the long way.
@@ -115,7 +111,8 @@ where
         let headers = request.headers();
         if Protocol::of(headers) == Protocol::Rest && !headers.contains_key(header::ORIGIN) {
             let found = self.transcoder.find(&request);
-            if matches!(found, Match::Found(..)) {
+            if let Match::Found(binding, _) = found {
+                RequestRecord::reached(Route::Binding(binding));
                 let transcoder = self.transcoder.clone();
                 return Box::pin(async move { Ok(transcoder.handle_found(found, request).await) });
             }
@@ -140,7 +137,14 @@ struct Protocols {
 impl Protocols {
     async fn call(self, request: Request) -> Response {
         match Protocol::of(request.headers()) {
-            Protocol::Rest => self.transcoder.handle(request).await.map(Body::new),
+            Protocol::Rest => {
+                let found = self.transcoder.find(&request);
+                if let Match::Found(binding, _) = found {
+                    RequestRecord::reached(Route::Binding(binding));
+                }
+                let answer = self.transcoder.handle_found(found, request).await;
+                answer.map(Body::new)
+            }
             Protocol::Grpc => infallible(self.grpc.oneshot(request).await),
             Protocol::GrpcWeb => {
                 let request = request.map(tonic::body::Body::new);

@@ -117,10 +117,6 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         extensions: &mut Extensions,
     ) -> Result<Limits, Status> {
         let request = RequestRecord::current();
-        if let Some(request) = &request {
-            // Asked before by another layer it is known already.
-            let _ = request.rpc.set(spec.path);
-        }
         let principal = self.authorize(spec, metadata)?;
         if !self.readiness.answers() {
             return Err(unavailable());

@@ -1,6 +1,7 @@
 //! `/health` and `/ready`: what operators and their machines ask.
 
 mod cache;
+mod dapr;
 mod events;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::lifecycle::{self, NAME, Readiness, VERSION};
 use crate::system::SystemEnvironment;
 
 pub use cache::CacheProbe;
+pub use dapr::DaprProbe;
 pub use events::EventsProbe;
 
 /// Longest wait for the database's answer.
@@ -39,6 +41,8 @@ pub struct Probes {
     pub started: Instant,
     /// The cache, where reads are cached.
     pub cache: Option<CacheProbe>,
+    /// The Dapr sidecar, where there is one.
+    pub dapr: Option<DaprProbe>,
 }
 
 /// The routes of the probes.
@@ -58,12 +62,20 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
             None => None,
         }
     };
-    let (database, events, cache) = tokio::join!(probes.database(), probes.events.look(), cache);
+    let dapr = async {
+        match &probes.dapr {
+            Some(dapr) => Some(dapr.look().await),
+            None => None,
+        }
+    };
+    let (database, events, cache, dapr) =
+        tokio::join!(probes.database(), probes.events.look(), cache, dapr);
     let others = [
         events.status,
         cache.as_ref().map_or(HEALTHY, |cache| cache.status),
+        dapr.as_ref().map_or(HEALTHY, |dapr| dapr.status),
     ];
-    let healthy = database.status == HEALTHY && others == [HEALTHY; 2];
+    let healthy = database.status == HEALTHY && others.iter().all(|status| *status == HEALTHY);
     let health = Health {
         status: if healthy { HEALTHY } else { DEGRADED },
         service: Service {
@@ -74,6 +86,7 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
         checks: Checks {
             database,
             cache,
+            dapr,
             events,
         },
         timestamp: now(),
@@ -106,6 +119,8 @@ struct Checks {
     database: Database,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<cache::Cache>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dapr: Option<dapr::Dapr>,
     events: events::Events,
 }
 

@@ -1,18 +1,19 @@
-//! What is known of a request before anything looks into it: its id, its trace, its protocol; and its line in the log.
+//! What is known of a request before anything looks into it: its id, its trace, its protocol.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use tower::Service;
 use transcode::rest::{BoxFuture, RequestContext};
 
+use super::exchange::{Exchange, ObservedBody};
 use crate::domain::id;
 use crate::domain::ports::Environment;
+use crate::telemetry::AccessLog;
+use crate::telemetry::metrics::Requests;
 use crate::telemetry::request::{CURRENT, RequestRecord};
-use crate::telemetry::{Access, AccessLog};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,7 +30,7 @@ pub(super) enum Protocol {
 
 impl Protocol {
     /// Its name in the log.
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Rest => "rest",
             Self::GrpcWeb => "grpc-web",
@@ -47,20 +48,31 @@ impl Protocol {
     }
 }
 
-/// Gives each request its context, its answer the request's id, and the log a line about both.
+/// Gives each request its context and its answer the request's id, and tells those who observe about both.
 pub struct Observed<S, E> {
-    pub(super) inner: S,
-    pub(super) environment: Arc<E>,
-    pub(super) access_log: AccessLog,
+    inner: S,
+    observer: Arc<Observer<E>>,
+}
+
+/// Who observes requests, and what is needed to tell them.
+pub struct Observer<E> {
+    /// Makes ids.
+    pub environment: E,
+    /// Gets a line for each request.
+    pub access_log: AccessLog,
+    /// Counts them.
+    pub requests: Requests,
+}
+
+impl<S, E> Observed<S, E> {
+    pub(super) const fn new(inner: S, observer: Arc<Observer<E>>) -> Self {
+        Self { inner, observer }
+    }
 }
 
 impl<S: Clone, E> Clone for Observed<S, E> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            environment: self.environment.clone(),
-            access_log: self.access_log.clone(),
-        }
+        Self::new(self.inner.clone(), self.observer.clone())
     }
 }
 
@@ -70,49 +82,32 @@ where
     S::Future: Send + 'static,
     E: Environment,
 {
-    type Response = Response<B>;
+    type Response = Response<ObservedBody<B, E>>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<B>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let started = Instant::now();
         let context = RequestContext {
-            request_id: request_id(request.headers(), &*self.environment),
+            request_id: request_id(request.headers(), &self.observer.environment),
             trace_id: trace_id(request.headers()),
         };
         let protocol = Protocol::of(request.headers());
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
         let record = Arc::new(RequestRecord::new(context.clone()));
+        let exchange = Exchange::begin(&self.observer, record.clone(), protocol, &request);
         request.extensions_mut().insert(protocol);
         request.extensions_mut().insert(context);
         let answer = CURRENT.sync_scope(record.clone(), || self.inner.call(request));
-        let answer = CURRENT.scope(record.clone(), answer);
-        let access_log = self.access_log.clone();
+        let answer = CURRENT.scope(record, answer);
         Box::pin(async move {
             let Ok(mut response) = answer.await;
-            if let Ok(id) = HeaderValue::from_str(&record.context.request_id) {
+            if let Ok(id) = HeaderValue::from_str(&exchange.record.context.request_id) {
                 response.headers_mut().insert(X_REQUEST_ID, id);
             }
-            // The status of a gRPC call that failed at once is in the headers; a later one only the caller sees.
-            let grpc_status = response
-                .headers()
-                .get("grpc-status")
-                .and_then(|value| value.to_str().ok());
-            let access = Access {
-                protocol: protocol.as_str(),
-                method: method.as_str(),
-                path: &path,
-                status: response.status().as_u16(),
-                grpc_status,
-                duration: started.elapsed(),
-            };
-            access_log.log(&record, &access);
-            Ok(response)
+            Ok(exchange.answered(response))
         })
     }
 }

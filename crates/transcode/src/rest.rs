@@ -137,6 +137,14 @@ impl Transcoder {
         }))
     }
 
+    /// The HTTP mappings of all services.
+    pub fn bindings(&self) -> impl Iterator<Item = &'static Binding> {
+        self.0
+            .services
+            .iter()
+            .flat_map(|service| service.bindings())
+    }
+
     /// What a request comes to, before anything is done about it.
     pub fn find<B>(&self, request: &Request<B>) -> Match {
         let router = &self.0.router;

@@ -14,6 +14,12 @@ use super::super::error::from_sqlx;
 use super::{Batch, Message, PgOutbox, Position, Row, Snapshot, recorded, select_events, xid_text};
 use crate::domain::error::Result;
 use crate::domain::{ProductId, Recorded};
+use crate::telemetry::query::Query;
+
+static TO_PUBLISH: Query = Query::new("outbox.to_publish");
+static BACKLOG: Query = Query::new("outbox.backlog");
+static COMMIT: Query = Query::new("outbox.commit");
+static PRUNE: Query = Query::new("outbox.prune");
 
 /// The turn of one relay: as long as it lasts, no other one publishes. Dropped without [`commit`](Self::commit), it
 /// leaves everything as it was.
@@ -43,6 +49,8 @@ pub struct Refused {
 pub struct Backlog {
     /// How long the first event that was not published waits.
     pub oldest: Option<Duration>,
+    /// How many wait, that one and those behind it. Counted up to [`Backlog::MOST`].
+    pub waiting: i64,
     /// How many were refused, or wait behind one that was, and are tried again. Counted up to [`Backlog::MOST`].
     pub refused: i64,
     /// How many were given up. Counted with those.
@@ -50,7 +58,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Most refused events that are counted.
+    /// Most events of a kind that are counted.
     pub const MOST: i64 = 10_000;
 }
 
@@ -139,22 +147,28 @@ impl PgOutbox {
 
     /// What is not published yet; quickly, however much it is.
     pub async fn backlog(&self) -> Result<Backlog> {
-        let row = sqlx::query!(
+        let row = BACKLOG.run(sqlx::query!(
             r#"SELECT (SELECT greatest(extract(epoch FROM now() - first.created_at), 0)::float8
                          FROM outbox_relay AS relay, LATERAL (
                              SELECT created_at FROM outbox
                               WHERE (xid, seq) > (relay.xid, relay.seq) AND NOT pg_visible_in_snapshot(xid, relay.after)
                               ORDER BY xid, seq LIMIT 1) AS first) AS oldest,
+                      (SELECT count(*)
+                         FROM outbox_relay AS relay, LATERAL (
+                             SELECT FROM outbox
+                              WHERE (xid, seq) > (relay.xid, relay.seq) AND NOT pg_visible_in_snapshot(xid, relay.after)
+                              ORDER BY xid, seq LIMIT $1) AS first) AS "waiting!",
                       count(*) FILTER (WHERE parked_at IS NULL) AS "refused!",
                       count(*) FILTER (WHERE parked_at IS NOT NULL) AS "parked!"
                  FROM (SELECT parked_at FROM outbox_refused LIMIT $1) AS refused"#,
             Backlog::MOST
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.pool))
         .await
         .map_err(from_sqlx)?;
         Ok(Backlog {
             oldest: row.oldest.map(Duration::from_secs_f64),
+            waiting: row.waiting,
             refused: row.refused,
             parked: row.parked,
         })
@@ -189,7 +203,7 @@ impl PgOutbox {
     /// Removes events that were published and counted and are older than `age`, at most `limit` of them; gives their
     /// number.
     pub async fn prune(&self, age: Duration, limit: i64) -> Result<u64> {
-        let row = sqlx::query!(
+        let row = PRUNE.run(sqlx::query!(
             r#"WITH old AS (
                    SELECT outbox.xid, outbox.seq FROM outbox, outbox_relay
                     WHERE pg_visible_in_snapshot(outbox.xid, after)
@@ -208,7 +222,7 @@ impl PgOutbox {
             age.as_secs_f64(),
             limit
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.pool))
         .await
         .map_err(from_sqlx)?;
         Ok(row.count.unsigned_abs())
@@ -274,8 +288,8 @@ impl RelayTurn {
     }
 
     async fn read_from(&mut self, position: Position, limit: i64, resumed: bool) -> Result<Batch> {
-        let rows = select_events!(&position, limit)
-            .fetch_all(&mut *self.transaction)
+        let rows = TO_PUBLISH
+            .run(select_events!(&position, limit).fetch_all(&mut *self.transaction))
             .await
             .map_err(from_sqlx)?;
         Batch::new(position, rows, limit, resumed)
@@ -389,6 +403,9 @@ impl RelayTurn {
             .await
             .map_err(from_sqlx)?;
         }
-        self.transaction.commit().await.map_err(from_sqlx)
+        COMMIT
+            .run(self.transaction.commit())
+            .await
+            .map_err(from_sqlx)
     }
 }

@@ -17,6 +17,10 @@ use uuid::Uuid;
 use super::super::connections::{Connections, read};
 use super::row::Row;
 use crate::domain::Sku;
+use crate::telemetry::query::Query;
+
+static FIND: Query = Query::new("products.find");
+static FIND_SEVERAL: Query = Query::new("products.find_several");
 
 /// How many statements are under way at a time.
 const PLACES: usize = 2;
@@ -90,7 +94,7 @@ impl Lookups {
         match self.begin(id) {
             Begin::Alone(_place) => read!(
                 self.connections,
-                connection => select_product!("id = $1", id).fetch_optional(connection)
+                connection => FIND.run(select_product!("id = $1", id).fetch_optional(connection))
             )
             .map_err(Arc::new),
             // Without an answer only when the runtime ends.
@@ -137,7 +141,7 @@ impl Lookups {
         let ids: Vec<_> = batch.keys().copied().collect();
         let rows = read!(
             self.connections,
-            connection => select_product!("id = ANY($1)", &ids).fetch_all(connection)
+            connection => FIND_SEVERAL.run(select_product!("id = ANY($1)", &ids).fetch_all(connection))
         )
         .map_err(Arc::new);
         // Nobody may be there any more to take an answer.

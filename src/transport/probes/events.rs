@@ -82,6 +82,7 @@ mod tests {
         };
         let brief = Backlog {
             oldest: Some(Duration::from_secs(1)),
+            waiting: 3,
             refused: 2,
             parked: 0,
         };

@@ -86,8 +86,8 @@ async fn operators_see_the_cache() {
         let answer = Service::send_to(url, http::Request::get("/metrics"), "").await;
         let text = String::from_utf8(answer.into_body()).unwrap();
         for line in [
-            "# TYPE cache_hits counter",
-            "# TYPE cache_misses counter",
+            "# TYPE cache_hits_total counter",
+            "# TYPE cache_misses_total counter",
             r#"cache_hits_total{layer="local",kind="product"} "#,
             r#"cache_misses_total{layer="redis",kind="list"} "#,
         ] {

@@ -183,3 +183,43 @@ fn what_cannot_work_is_one_line_without_a_password() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_job_leaves_its_metrics_in_a_file() {
+    let url = database().await.url;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("migrate.prom");
+    let file = file.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let common = ["-database-url", &url, "-metrics-file", file];
+        let (code, _, _) = migrate(&[&common, arguments].concat(), &[]);
+        (code, std::fs::read_to_string(file).unwrap())
+    };
+    let (code, metrics) = run(&["-command", "up", "-steps", "2"]);
+    assert_eq!(code, 0);
+    for line in [
+        "migration_status 2",
+        "migration_dirty 0",
+        "migration_errors_total 0",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
+    }
+    let took = r#"migration_duration_seconds{version="2",direction="up"} 0."#;
+    assert!(
+        metrics.lines().any(|found| found.starts_with(took)),
+        "{metrics}"
+    );
+    let (code, _) = run(&["-command", "force", "-version", "-7"]);
+    assert_eq!(code, 1);
+    let (code, metrics) = run(&["-command", "version"]);
+    assert_eq!(code, 0);
+    for line in ["migration_status 2", "migration_errors_total 1"] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
+    }
+}

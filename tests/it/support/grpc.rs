@@ -5,7 +5,7 @@ use http::{Method, header};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Endpoint;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::service::{Service, authorized};
 
@@ -54,6 +54,17 @@ pub(crate) async fn call(
     token: &str,
     message: Vec<u8>,
 ) -> Result<Bytes, Status> {
+    let first = open(url, path, token, message).await?.message().await?;
+    first.ok_or_else(|| Status::unknown("an answer without a message"))
+}
+
+/// A call by gRPC to a port of the service: the messages of the answer.
+pub(crate) async fn open(
+    url: &str,
+    path: &'static str,
+    token: &str,
+    message: Vec<u8>,
+) -> Result<Streaming<Bytes>, Status> {
     let channel = Endpoint::from_shared(url.to_owned())
         .expect("a URL")
         .connect()
@@ -70,8 +81,7 @@ pub(crate) async fn call(
     }
     let path = http::uri::PathAndQuery::from_static(path);
     let answer = grpc.server_streaming(request, path, Raw).await?;
-    let first = answer.into_inner().message().await?;
-    first.ok_or_else(|| Status::unknown("an answer without a message"))
+    Ok(answer.into_inner())
 }
 
 /// A unary call by gRPC-Web: the message of the answer, or the code it failed with.

@@ -104,6 +104,7 @@ impl Sidecar {
                 "/v1.0/healthz/outbound",
                 get(|| async { StatusCode::NO_CONTENT }),
             )
+            .route("/v1.0/healthz", get(|| async { StatusCode::NO_CONTENT }))
             .route("/v1.0/metadata", get(metadata))
             .with_state(sidecar.clone());
         tokio::spawn(async move { axum_serve(listener, router).await });
@@ -294,7 +295,8 @@ fn json_merge(mut into: Value, more: Value) -> Value {
 async fn metadata() -> Json<Value> {
     Json(
         json!({"id": "catalog-service", "runtimeVersion": "1.18.0", "components": [
-        {"name": "pubsub-redis", "type": "pubsub.redis", "version": "v1", "capabilities": []}]}),
+        {"name": "pubsub-redis", "type": "pubsub.redis", "version": "v1", "capabilities": []},
+        {"name": "statestore-redis", "type": "state.redis", "version": "v1", "capabilities": ["ETAG"]}]}),
     )
 }
 
