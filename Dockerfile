@@ -28,5 +28,5 @@ WORKDIR /app/bin
 USER 65532
 # REST and gRPC-Web, gRPC, the metrics where PROMETHEUS_PORT says so.
 EXPOSE 8001 9001 9090
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["./catalog-service", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["./catalog-service", "healthcheck", "-conf", "../configs"]
 CMD ["./catalog-service", "-conf", "../configs"]

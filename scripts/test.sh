@@ -101,6 +101,7 @@ if cargo build --quiet --locked --bin catalog-service; then
   export CATALOG_BIN
   part "SDKs" scripts/test-sdk.sh
   part "OpenAPI" scripts/test-openapi.sh
+  part "Documentation page" scripts/test-docs.sh
 else
   failed=1
 fi

@@ -8,7 +8,7 @@ mod ports;
 mod stores;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -25,7 +25,8 @@ use crate::store::Bell;
 use crate::system::SystemEnvironment;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::MigrationMetrics;
-use crate::transport::{GrpcPort, HttpPort, serve};
+use crate::tls::Tls;
+use crate::transport::{GrpcPort, HttpPort, Port, protected, serve};
 
 /// Any error that ends the service.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -54,8 +55,10 @@ pub struct App {
     http: (TcpListener, HttpPort<SystemEnvironment>),
     grpc: (TcpListener, GrpcPort<SystemEnvironment>),
     metrics: Option<(TcpListener, Router)>,
+    tls: Option<Tls>,
     readiness: Readiness,
     background: Background,
+    access_log: AccessLog,
 }
 
 impl App {
@@ -64,6 +67,8 @@ impl App {
     /// # Errors
     /// When a port is taken, the URL of the database is wrong or a migration fails.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
+        let tls = Tls::load(&config.server.tls)
+            .map_err(|error| BadConfiguration(format!("server.tls: {error}")))?;
         let http = bind(
             config.server.http.addr,
             "server.http.addr (SERVER_HTTP_ADDR)",
@@ -110,6 +115,10 @@ impl App {
         let metrics =
             observability::metrics(parts.started, &pool, &stores, &background, &readiness);
         metrics.add(migrations);
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(tls.watch(config.server.tls.reload_interval));
+        }
+        let access_log = parts.access_log.clone();
         let (http_port, grpc_port) = ports::ports(
             config,
             parts,
@@ -122,9 +131,11 @@ impl App {
         Ok(Self {
             http: (http, http_port),
             grpc: (grpc, grpc_port),
-            metrics: prometheus.map(|listener| (listener, metrics.router())),
+            metrics: prometheus.map(|listener| (listener, protected(metrics.router()))),
+            tls,
             readiness,
             background,
+            access_log,
         })
     }
 
@@ -149,27 +160,32 @@ impl App {
         &self.readiness
     }
 
-    /// Serves until a signal says to stop and what is under way is finished.
-    pub async fn run(self) {
-        let signals = tokio::spawn(stop_on_signal(self.readiness.clone()));
-        let (readiness, late) = (self.readiness.clone(), self.readiness.clone());
-        let stopping = || {
-            let readiness = readiness.clone();
-            async move { readiness.stopping().await }
-        };
+    /// Serves until a signal says to stop and what is under way is finished. After SIGTERM it goes on for `delay` first.
+    pub async fn run(self, delay: Duration) {
+        let readiness = self.readiness;
+        let access_log = self.access_log;
+        let signals = stop_on_signal(readiness.clone(), delay, move || access_log.flush());
+        let signals = tokio::spawn(signals);
         if let Some((listener, metrics)) = self.metrics {
-            // Not drained: a scrape is no request that anybody misses.
-            tokio::spawn(serve(listener, metrics, stopping()));
+            // Not drained: a scrape is no request that anybody misses. Plain even where the others are not: what scrapes it
+            // is inside, and has no certificate.
+            let port = Port {
+                listener,
+                tls: None,
+            };
+            tokio::spawn(serve(port, metrics, readiness.clone()));
         }
+        let ((http, http_port), (grpc, grpc_port)) = (self.http, self.grpc);
+        let port = |listener| Port {
+            listener,
+            tls: self.tls.clone(),
+        };
         tokio::select! {
-            _ = async {
-                let ((http, http_port), (grpc, grpc_port)) = (self.http, self.grpc);
-                tokio::join!(
-                    serve(http, http_port, stopping()),
-                    serve(grpc, grpc_port, stopping()),
-                )
-            } => {}
-            () = async { late.stopping().await; tokio::time::sleep(DRAIN).await } => {
+            _ = async { tokio::join!(
+                serve(port(http), http_port, readiness.clone()),
+                serve(port(grpc), grpc_port, readiness.clone()),
+            ) } => {}
+            () = async { readiness.draining().await; tokio::time::sleep(DRAIN).await } => {
                 tracing::warn!("stopping: some requests took too long and were cut off");
             }
         }

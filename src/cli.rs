@@ -99,22 +99,18 @@ pub enum Command {
         /// How many products to create
         #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
-        /// The gRPC address of the service
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9001")]
-        url: String,
+        /// The gRPC address of the service; of the one that this configuration is of when not said
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
         /// How many requests to have under way at a time
         #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         concurrency: u32,
     },
     /// Ask a running service whether it is ready; the exit status is the answer
     Healthcheck {
-        /// The address of the readiness probe
-        #[arg(
-            long,
-            value_name = "URL",
-            default_value = "http://127.0.0.1:8001/ready"
-        )]
-        url: String,
+        /// The address of the readiness probe; of the service that this configuration is of when not said
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
     },
     /// Print the version
     Version,
@@ -434,12 +430,11 @@ mod tests {
 
     #[test]
     fn demo_has_defaults_and_limits() {
-        let url = "http://127.0.0.1:9001".to_owned();
         assert_eq!(
             command(&["demo"]),
             Command::Demo {
                 count: 10_000,
-                url,
+                url: None,
                 concurrency: 32
             }
         );
@@ -453,7 +448,7 @@ mod tests {
             ]),
             Command::Demo {
                 count: 5,
-                url: "http://catalog:9001".to_owned(),
+                url: Some("http://catalog:9001".to_owned()),
                 concurrency: 2
             }
         );
@@ -469,13 +464,13 @@ mod tests {
 
     #[test]
     fn healthcheck_asks_the_own_host_unless_told_otherwise() {
-        let url = "http://127.0.0.1:8001/ready".to_owned();
-        assert_eq!(command(&["healthcheck"]), Command::Healthcheck { url });
-        let url = "http://[::1]:8080/health".to_owned();
-        assert_eq!(
-            command(&["healthcheck", "-url", &url]),
-            Command::Healthcheck { url }
-        );
+        let own = Command::Healthcheck { url: None };
+        assert_eq!(command(&["healthcheck"]), own);
+        let url = "http://[::1]:8080/health";
+        let other = Command::Healthcheck {
+            url: Some(url.to_owned()),
+        };
+        assert_eq!(command(&["healthcheck", "-url", url]), other);
     }
 
     #[test]

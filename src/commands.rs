@@ -9,12 +9,13 @@ mod serve;
 mod token;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::{BadConfiguration, Error};
 use crate::cli::{Cli, Command, Notation, healthcheck};
-use crate::config::{Config, EXIT_CODE, Origin};
+use crate::config::{Config, EXIT_CODE, Origin, Server};
 use crate::lifecycle::{NAME, VERSION};
 use crate::pb::{ASYNCAPI_JSON, ASYNCAPI_YAML, EVENT_PAGES, OPENAPI_JSON, OPENAPI_YAML};
 
@@ -62,11 +63,13 @@ pub fn run(cli: Cli) -> ExitCode {
             count,
             url,
             concurrency,
-        } => with_config(&|config| demo::run(config, count, &url, concurrency)),
-        Command::Healthcheck { url } => report(
-            runtime()
-                .and_then(|runtime| runtime.block_on(healthcheck::run(&url)).map_err(Into::into)),
-        ),
+        } => with_config(&|config| demo::run(config, count, url.as_deref(), concurrency)),
+        Command::Healthcheck { url } => with_config(&|config| {
+            let server = &config.server;
+            let own = || format!("{}/ready", url_of(server, server.http.addr));
+            let url = url.clone().unwrap_or_else(own);
+            Ok(runtime()?.block_on(healthcheck::run(&url, &server.tls))?)
+        }),
         Command::Version => {
             println!("{NAME} {VERSION}");
             ExitCode::SUCCESS
@@ -108,6 +111,15 @@ fn report(result: Result<(), Error>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The URL by which this machine calls a port of the service.
+fn url_of(server: &Server, port: SocketAddr) -> String {
+    let mut address = port;
+    if port.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("{}://{address}", server.tls.scheme())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {

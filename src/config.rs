@@ -13,6 +13,7 @@ mod secret;
 mod sections;
 mod show;
 mod suggest;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use sections::{
     Auth, Cache, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http,
     Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, Redis, Scheme, Server, Trace,
 };
+pub use tls::Tls;
 
 use read::{Reader, Section};
 

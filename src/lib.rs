@@ -20,4 +20,5 @@ pub mod service;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+pub mod tls;
 pub mod transport;

@@ -1,6 +1,7 @@
 //! From start to stop: whether requests can be answered, and when to end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,68 +52,109 @@ impl State {
 
 /// The state, for all who ask.
 #[derive(Debug, Clone)]
-pub struct Readiness(Arc<watch::Sender<State>>);
+pub struct Readiness(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: watch::Sender<State>,
+    /// Whether the state is that of a service that is about to end, for those who ask all the time.
+    stopping: AtomicBool,
+    /// Whether requests are taken no more.
+    draining: watch::Sender<bool>,
+}
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(State::Starting)))
+        Self(Arc::new(Shared {
+            state: watch::Sender::new(State::Starting),
+            stopping: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
+        }))
     }
 }
 
 impl Readiness {
     /// The state now.
     pub fn state(&self) -> State {
-        self.0.borrow().clone()
+        self.0.state.borrow().clone()
     }
 
     /// Whether calls can be answered: the database is there and has the tables they need. While the service drains,
     /// they can.
     pub fn answers(&self) -> bool {
-        matches!(*self.0.borrow(), State::Ready | State::Stopping)
+        matches!(*self.0.state.borrow(), State::Ready | State::Stopping)
     }
 
     /// Sets the state, but for one that has ended; tells whether it is another than before.
     pub fn set(&self, state: State) -> bool {
-        self.0.send_if_modified(|current| {
+        let stopping = state == State::Stopping;
+        let changed = self.0.state.send_if_modified(|current| {
             let changed = *current != state && *current != State::Stopping;
             if changed {
                 *current = state;
             }
             changed
-        })
+        });
+        self.0.stopping.fetch_or(stopping, Ordering::Relaxed);
+        changed
     }
 
-    /// Waits until the service is to stop.
-    pub async fn stopping(&self) {
+    /// Whether the service is about to end: it still answers, and wants its callers to go elsewhere.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more requests, and ends with those under way.
+    pub fn drain(&self) {
+        self.0.draining.send_replace(true);
+    }
+
+    /// Waits until no more requests are taken.
+    pub async fn draining(&self) {
         // The sender is in self, so that it can't be gone.
         let _ = self
             .0
+            .draining
             .subscribe()
-            .wait_for(|state| *state == State::Stopping)
+            .wait_for(|&draining| draining)
             .await;
     }
 
     /// Follows the state.
     pub fn subscribe(&self) -> watch::Receiver<State> {
-        self.0.subscribe()
+        self.0.state.subscribe()
     }
 }
 
-/// Waits for SIGTERM or SIGINT, begins to stop, and ends the process at once at a second one.
+/// Waits for SIGTERM or SIGINT and stops: the service is ready no more, goes on for `delay`, until those who send it
+/// requests have seen that, and drains. SIGINT comes from a person, who waits for nobody. A second signal ends the
+/// process at once, when `last` is done.
 ///
 /// # Errors
 /// When signals can't be had.
-pub async fn stop_on_signal(readiness: Readiness) -> std::io::Result<()> {
+pub async fn stop_on_signal(
+    readiness: Readiness,
+    delay: Duration,
+    last: impl FnOnce(),
+) -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let mut next =
-        async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
-    next().await;
-    tracing::info!("stopping: requests under way are finished");
+    let mut next = async || {
+        tokio::select! {
+            _ = terminate.recv() => delay,
+            _ = interrupt.recv() => Duration::ZERO,
+        }
+    };
+    let delay = next().await;
+    tracing::info!(?delay, "stopping: requests under way are finished");
     readiness.set(State::Stopping);
-    next().await;
+    if tokio::time::timeout(delay, next()).await.is_err() {
+        readiness.drain();
+        next().await;
+    }
     tracing::warn!("stopping at once");
+    last();
     std::process::exit(130);
 }

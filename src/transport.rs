@@ -9,6 +9,7 @@ mod measured;
 mod policy;
 mod probes;
 mod request;
+mod security;
 mod server;
 mod stream;
 
@@ -19,4 +20,5 @@ pub use measured::Measured;
 pub use policy::AccessPolicy;
 pub use probes::{CacheProbe, DaprProbe, EventsProbe, Probes};
 pub use request::Observer;
-pub use server::serve;
+pub use security::protected;
+pub use server::{Port, serve};

@@ -1,11 +1,15 @@
-//! Asking a probe over plain HTTP: what a container's health check runs, as the image holds no `curl`.
+//! Asking a probe over HTTP, plain or by TLS: what a container's health check runs, as the image holds no `curl`.
 
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Host, Url};
+
+use crate::config::Tls;
+use crate::tls::{HTTP_1_1, TlsError, connector};
 
 /// How long a probe may take, from resolving the name to reading the status.
 pub const LIMIT: Duration = Duration::from_secs(2);
@@ -16,9 +20,12 @@ const MAX_STATUS_LINE: u64 = 1024;
 /// Why a probe counts as failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
-    /// The URL is not one of the form `http://host[:port]/path`.
-    #[error("{0:?} is no http:// URL")]
+    /// The URL is not one of the form `http://host[:port]/path` or `https://host[:port]/path`.
+    #[error("{0:?} is no http:// or https:// URL")]
     Url(String),
+    /// The files of the configuration are of no use.
+    #[error("server.tls: {0}")]
+    Tls(#[from] TlsError),
     /// No connection, or a broken one.
     #[error("no connection: {0}")]
     Io(#[from] io::Error),
@@ -33,13 +40,14 @@ pub enum HealthcheckError {
     Status(u16),
 }
 
-/// Sends `GET url` and succeeds when the answer is 200. Redirects are not followed: a probe answers itself.
-pub async fn run(url: &str) -> Result<(), HealthcheckError> {
+/// Sends `GET url` and succeeds when the answer is 200. Redirects are not followed: a probe answers itself. `tls` says
+/// whom to trust.
+pub async fn run(url: &str, tls: &Tls) -> Result<(), HealthcheckError> {
     let target = Url::parse(url)
         .ok()
-        .filter(|target| target.scheme() == "http")
+        .filter(|target| matches!(target.scheme(), "http" | "https"))
         .ok_or_else(|| HealthcheckError::Url(url.to_owned()))?;
-    match tokio::time::timeout(LIMIT, status(&target)).await {
+    match tokio::time::timeout(LIMIT, ask(&target, tls)).await {
         Ok(Ok(200)) => Ok(()),
         Ok(Ok(other)) => Err(HealthcheckError::Status(other)),
         Ok(Err(error)) => Err(error),
@@ -47,14 +55,35 @@ pub async fn run(url: &str) -> Result<(), HealthcheckError> {
     }
 }
 
-async fn status(target: &Url) -> Result<u16, HealthcheckError> {
+async fn ask(target: &Url, tls: &Tls) -> Result<u16, HealthcheckError> {
     let port = target.port_or_known_default().unwrap_or(80);
-    let mut stream = match target.host() {
-        Some(Host::Domain(name)) => TcpStream::connect((name, port)).await?,
-        Some(Host::Ipv4(address)) => TcpStream::connect((address, port)).await?,
-        Some(Host::Ipv6(address)) => TcpStream::connect((address, port)).await?,
-        None => return Err(HealthcheckError::Url(target.to_string())),
+    let no_url = || HealthcheckError::Url(target.to_string());
+    let (stream, name) = match target.host().ok_or_else(no_url)? {
+        Host::Domain(name) => {
+            let known = ServerName::try_from(name.to_owned()).map_err(|_| no_url())?;
+            (TcpStream::connect((name, port)).await?, known)
+        }
+        Host::Ipv4(address) => (
+            TcpStream::connect((address, port)).await?,
+            ServerName::IpAddress(address.into()),
+        ),
+        Host::Ipv6(address) => (
+            TcpStream::connect((address, port)).await?,
+            ServerName::IpAddress(address.into()),
+        ),
     };
+    if target.scheme() == "http" {
+        return status(target, port, stream).await;
+    }
+    let connector = connector(tls, &[HTTP_1_1])?;
+    status(target, port, connector.connect(name, stream).await?).await
+}
+
+async fn status(
+    target: &Url,
+    port: u16,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<u16, HealthcheckError> {
     let host = target.host_str().unwrap_or_default();
     let path = &target[url::Position::BeforePath..url::Position::AfterQuery];
     let request = format!(
@@ -112,7 +141,9 @@ mod tests {
     #[tokio::test]
     async fn status_200_is_healthy() {
         let (url, task) = server(&["HTTP/1.1 2", "00 OK\r\nContent-Len", "gth: 0\r\n\r\n"]).await;
-        run(&format!("{url}/ready?full=1#top")).await.unwrap();
+        run(&format!("{url}/ready?full=1#top"), &Tls::default())
+            .await
+            .unwrap();
         let request = task.await.unwrap();
         assert!(
             request.starts_with("GET /ready?full=1 HTTP/1.1\r\n"),
@@ -131,12 +162,12 @@ mod tests {
     async fn every_other_status_is_not() {
         let (url, _task) = server(&["HTTP/1.1 503 Service Unavailable\r\n\r\n"]).await;
         assert!(matches!(
-            run(&url).await,
+            run(&url, &Tls::default()).await,
             Err(HealthcheckError::Status(503))
         ));
         let (url, _task) = server(&["HTTP/1.1 204 No Content\r\n\r\n"]).await;
         assert!(matches!(
-            run(&url).await,
+            run(&url, &Tls::default()).await,
             Err(HealthcheckError::Status(204))
         ));
     }
@@ -144,9 +175,15 @@ mod tests {
     #[tokio::test]
     async fn something_else_on_the_port_is_not() {
         let (url, _task) = server(&["220 mail ready\r\n"]).await;
-        assert!(matches!(run(&url).await, Err(HealthcheckError::NotHttp)));
+        assert!(matches!(
+            run(&url, &Tls::default()).await,
+            Err(HealthcheckError::NotHttp)
+        ));
         let (url, _task) = server(&["HTTP/1.1"]).await;
-        assert!(matches!(run(&url).await, Err(HealthcheckError::NotHttp)));
+        assert!(matches!(
+            run(&url, &Tls::default()).await,
+            Err(HealthcheckError::NotHttp)
+        ));
     }
 
     #[tokio::test]
@@ -154,7 +191,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/ready", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(run(&url).await, Err(HealthcheckError::Io(_))));
+        assert!(matches!(
+            run(&url, &Tls::default()).await,
+            Err(HealthcheckError::Io(_))
+        ));
     }
 
     #[tokio::test]
@@ -162,21 +202,22 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/ready", listener.local_addr().unwrap());
         let started = std::time::Instant::now();
-        assert!(matches!(run(&url).await, Err(HealthcheckError::Timeout)));
+        assert!(matches!(
+            run(&url, &Tls::default()).await,
+            Err(HealthcheckError::Timeout)
+        ));
         assert!(started.elapsed() >= LIMIT);
         drop(listener);
     }
 
     #[tokio::test]
     async fn only_http_is_spoken() {
-        for url in [
-            "https://127.0.0.1/ready",
-            "127.0.0.1:8001",
-            "",
-            "unix:/run/x",
-        ] {
+        for url in ["ftp://127.0.0.1/ready", "127.0.0.1:8001", "", "unix:/run/x"] {
             assert!(
-                matches!(run(url).await, Err(HealthcheckError::Url(_))),
+                matches!(
+                    run(url, &Tls::default()).await,
+                    Err(HealthcheckError::Url(_))
+                ),
                 "{url}"
             );
         }

@@ -6,31 +6,64 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::{runtime, token};
+use super::{runtime, token, url_of};
 use crate::app::Error;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::pb::catalog::v1::catalog_service_client::CatalogServiceClient;
+use crate::tls::{H2, connector};
 
 /// How often a call that the service was too busy for is tried.
 const ATTEMPTS: u32 = 5;
 
 /// Loads products until there are `count`; those that are there already stay as they are.
-pub(super) fn run(config: &Config, count: u32, url: &str, concurrency: u32) -> Result<(), Error> {
+pub(super) fn run(
+    config: &Config,
+    count: u32,
+    url: Option<&str>,
+    concurrency: u32,
+) -> Result<(), Error> {
     let scopes = ["catalog:write".to_owned()];
     let token = token::token(config, &scopes, "user_demo", Duration::from_hours(1))?;
     let authorization: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
+    let own = || url_of(&config.server, config.server.grpc.addr);
+    let url = url.map_or_else(own, str::to_owned);
     runtime()?.block_on(async {
-        let endpoint = Endpoint::from_shared(url.to_owned())?.connect_timeout(Duration::from_secs(5));
-        let channel = endpoint.connect().await.map_err(|error| {
+        let channel = connect(&url, &config.server.tls).await.map_err(|error| {
             format!("no service at {url}: start it with `make run`, or name another with --url ({error})")
         })?;
         load(CatalogServiceClient::new(channel), authorization, count, concurrency).await
     })
+}
+
+/// Connects to the service, by TLS where its URL says so.
+async fn connect(url: &str, tls: &Tls) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?.connect_timeout(Duration::from_secs(5));
+    let uri = endpoint.uri();
+    if uri.scheme_str() != Some("https") {
+        return Ok(endpoint.connect().await?);
+    }
+    let host = uri.host().unwrap_or_default().to_owned();
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+    let authority = (host, uri.port_u16().unwrap_or(443));
+    let connector = connector(tls, &[H2])?;
+    let secured = tower::service_fn(move |_: Uri| {
+        let (connector, name, (host, port)) = (connector.clone(), name.clone(), authority.clone());
+        async move {
+            let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+            let stream = connector.connect(name, stream).await?;
+            std::io::Result::Ok(TokioIo::new(stream))
+        }
+    });
+    Ok(endpoint.connect_with_connector(secured).await?)
 }
 
 /// What became of the products.

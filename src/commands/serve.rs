@@ -1,11 +1,11 @@
 //! `serve`: runs the service, with a PostgreSQL of its own where it was given none.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::config::misspelt_variables;
-use super::{runtime, token};
+use super::{runtime, token, url_of};
 use crate::app::{App, Embedded, Error, Parts};
 use crate::config::Config;
 use crate::lifecycle::{NAME, VERSION};
@@ -21,17 +21,26 @@ pub(super) fn run(config: &Config) -> Result<(), Error> {
     for (name, meant) in misspelt_variables() {
         tracing::warn!(name, meant, "no variable of the service, probably misspelt");
     }
+    let _flushed = FlushedAtEnd(access_log.clone());
     let embedded = if config.data.database.source.is_none() {
         Some(Embedded::start(&config.data_dir)?)
     } else {
         None
     };
-    let result = serve(config, embedded.as_ref(), started, access_log.clone());
-    access_log.flush();
+    let result = serve(config, embedded.as_ref(), started, access_log);
     if let Some(embedded) = embedded {
         embedded.stop()?;
     }
     result
+}
+
+/// Writes the lines of the log that wait, however the service ends.
+struct FlushedAtEnd(AccessLog);
+
+impl Drop for FlushedAtEnd {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
 }
 
 fn serve(
@@ -60,11 +69,11 @@ fn serve(
     };
     runtime()?.block_on(async {
         let app = App::start(config, parts).await?;
-        tracing::info!(http = %app.http_addr()?, grpc = %app.grpc_addr()?, version = VERSION, "listening");
+        tracing::info!(http = %app.http_addr()?, grpc = %app.grpc_addr()?, scheme = config.server.tls.scheme(), version = VERSION, "listening");
         if let Some(embedded) = embedded {
             greet(config, embedded, app.http_addr()?, app.grpc_addr()?);
         }
-        app.run().await;
+        app.run(config.server.shutdown_delay).await;
         Ok(())
     })
 }
@@ -72,10 +81,15 @@ fn serve(
 /// Tells a developer what runs and how to call it.
 fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAddr) {
     let scopes = ["catalog:read", "catalog:write"].map(str::to_owned);
-    let base = format!("http://{}", reachable(http));
+    let base = url_of(&config.server, http);
+    // The certificate of a development machine is nobody's that curl knows.
+    let trust = match &config.server.tls.cert_path {
+        Some(certificate) => format!(" --cacert '{}'", certificate.display()),
+        None => String::new(),
+    };
     let call = match token::token(config, &scopes, "user_456", SHOWN_TOKEN_TTL) {
         Ok(token) => {
-            format!("  curl '{base}/v1/catalog/products' -H 'Authorization: Bearer {token}'")
+            format!("  curl{trust} '{base}/v1/catalog/products' -H 'Authorization: Bearer {token}'")
         }
         Err(error) => format!("  (no token: {error})"),
     };
@@ -93,15 +107,6 @@ fn greet(config: &Config, embedded: &Embedded, http: SocketAddr, grpc: SocketAdd
         database = embedded.describe(),
         data = data.display(),
         page = crate::transport::DOCS_PAGE,
-        grpc = reachable(grpc),
+        grpc = url_of(&config.server, grpc),
     );
-}
-
-/// An address that this machine can call.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port())
-    } else {
-        addr
-    }
 }

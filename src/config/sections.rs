@@ -16,6 +16,7 @@ use super::read::section;
 use super::redis_address::{RedisAddress, redis_address};
 use super::secret::Secret;
 use super::show::show;
+use super::tls::Tls;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -65,6 +66,10 @@ section! {
         http: Http;
         /// gRPC.
         grpc: Grpc;
+        /// TLS on both ports.
+        tls: Tls;
+        /// How long requests are still taken after SIGTERM, for those who send them to see that the service is not ready.
+        shutdown_delay: Duration = SECOND => duration(Duration::ZERO..=HOUR);
     }
 }
 

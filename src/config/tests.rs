@@ -54,7 +54,12 @@ fn other_value(name: &str, file: &str) -> String {
         "CONSUL_SCHEME" => "https",
         "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" | "JWT_DEV_KEY" | "ENABLE_CACHING" => "false",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
-        "JWT_PRIVATE_KEY_PATH" | "JWT_PUBLIC_KEY_PATH" => file,
+        "JWT_PRIVATE_KEY_PATH"
+        | "JWT_PUBLIC_KEY_PATH"
+        | "SERVER_TLS_CERT_PATH"
+        | "SERVER_TLS_KEY_PATH"
+        | "SERVER_TLS_CLIENT_CA_PATH" => file,
+        "SERVER_SHUTDOWN_DELAY" => "7s",
         "LOG_LEVEL" => "error",
         "EVENTS_PUBLISHER" => "in_process",
         "EVENTS_BATCH"
@@ -315,7 +320,7 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
         (
             "server: 7",
             &[],
-            "server in config.yaml: a single value is not allowed; must be a section with the keys http, grpc",
+            "server in config.yaml: a single value is not allowed; must be a section with the keys http, grpc, tls, shutdown_delay",
         ),
         (
             "",

@@ -160,7 +160,7 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         let end = async move {
             tokio::select! {
                 // The caller goes on with another instance, and nobody waits for streams that have no end.
-                () = readiness.stopping() => unavailable(),
+                () = readiness.draining() => unavailable(),
                 () = at(limits.deadline) => too_late(spec),
                 () = at(limits.token) => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
             }

@@ -9,6 +9,7 @@ use tower::Service;
 use transcode::rest::{BoxFuture, RequestContext};
 
 use super::exchange::{Exchange, ObservedBody};
+use super::security;
 use crate::domain::id;
 use crate::domain::ports::Environment;
 use crate::telemetry::AccessLog;
@@ -106,6 +107,9 @@ where
             let Ok(mut response) = answer.await;
             if let Ok(id) = HeaderValue::from_str(&exchange.record.context.request_id) {
                 response.headers_mut().insert(X_REQUEST_ID, id);
+            }
+            if protocol != Protocol::Grpc {
+                security::protect(response.headers_mut());
             }
             Ok(exchange.answered(response))
         })

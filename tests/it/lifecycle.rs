@@ -1,5 +1,8 @@
 //! From start to stop: what the service does when its world is not as it should be.
 
+mod outage;
+mod stop;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub(crate) mod caller;
 pub(crate) mod folder;
 pub(crate) mod grpc;
 pub(crate) mod postgres;
@@ -7,3 +8,4 @@ pub(crate) mod redis;
 pub(crate) mod service;
 pub(crate) mod sidecar;
 pub(crate) mod stream;
+pub(crate) mod tls;

@@ -169,8 +169,30 @@ impl Service {
 
     /// Runs another command of the binary on the same data.
     pub(crate) fn run(&self, args: &[&str]) -> std::process::Output {
+        self.run_with(args, &[])
+    }
+
+    /// Runs another command of the binary on the same data, with some variables set.
+    pub(crate) fn run_with(
+        &self,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> std::process::Output {
         let mut command = command(self.data.path(), &self.database.url);
-        command.args(args).output().expect("a command")
+        let command = command.args(args).envs(variables.iter().copied());
+        command.output().expect("a command")
+    }
+
+    /// Sends the process a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let kill = kill.args([&format!("-{name}"), &self.pid().to_string()]);
+        assert!(kill.status().expect("kill").success());
+    }
+
+    /// What is in the log by now.
+    pub(crate) fn logged(&self) -> String {
+        self.log.lock().expect("the log").clone()
     }
 
     /// Id of the process.

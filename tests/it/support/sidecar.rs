@@ -13,6 +13,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use catalog_service::lifecycle::Readiness;
+use catalog_service::transport::{Port, serve};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -301,7 +303,11 @@ async fn metadata() -> Json<Value> {
 }
 
 async fn axum_serve(listener: TcpListener, router: Router) {
-    catalog_service::transport::serve(listener, router, std::future::pending()).await;
+    let port = Port {
+        listener,
+        tls: None,
+    };
+    serve(port, router, Readiness::default()).await;
 }
 
 async fn send(method: Method, url: &str, token: Option<&str>, body: String) -> (u16, Value) {

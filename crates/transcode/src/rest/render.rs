@@ -126,6 +126,9 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 const EXPECTED: usize = 512;
 const ENVELOPE: usize = 192;
 
+/// Headers of an answer, about: with those of the layers around, so that the map need not grow.
+const HEADERS: usize = 12;
+
 /// The answer of a handler.
 pub(super) fn answer<Req, Res>(
     settings: &Settings,
@@ -285,6 +288,7 @@ pub(super) fn rpc_status(reasons: &ReasonTable, status: &Status) -> Vec<u8> {
 
 fn json_response(json: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::from(json)));
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
