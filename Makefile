@@ -97,6 +97,10 @@ sdk: ## Write the TypeScript and Python clients under sdk/
 sqlx: ## Write .sqlx/, what the compiler knows of the queries
 	@scripts/sqlx-prepare.sh
 
+.PHONY: schema
+schema: ## Write docs/database/README.md, the tables that the migrations make
+	@UPDATE_GOLDEN=1 $(CARGO) test --locked --quiet --package catalog-service --test it documents::database
+
 ##@ Migrations (DATABASE_URL says where)
 
 .PHONY: migrate-up migrate-down migrate-down-steps migrate-status migrate-version migrate-force migrate-create

@@ -5,6 +5,7 @@ mod gateway;
 mod helm;
 mod image;
 mod kubernetes;
+mod monitoring;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

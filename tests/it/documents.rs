@@ -1,4 +1,6 @@
-//! The documents: their links lead somewhere.
+//! The documents: their links lead somewhere, and what can be compared is as they say.
+
+mod database;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
