@@ -3,6 +3,7 @@
 //! Long options may be written with one dash or two (`-conf DIR`, `-conf=DIR`, `--conf DIR`): the deployments
 //! this service takes over from start their binaries with `-conf`.
 
+mod audit;
 mod config;
 mod counts;
 mod events;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use audit::{AuditCommand, AuditFormat, Since};
 pub use config::ConfigCommand;
 pub use counts::CountsCommand;
 pub use events::{EventsCommand, EventsFormat, Replay};
@@ -81,6 +83,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Look at the audit log
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Look at events that the broker refused, and publish parked ones again
     Events {

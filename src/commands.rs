@@ -1,5 +1,6 @@
 //! What the binary does, by subcommand.
 
+mod audit;
 mod config;
 mod counts;
 mod database;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
             self::config::run(command, conf.as_deref(), config, origins)
         }),
         Command::Counts { command } => with_config(&|config| counts::run(config, command)),
+        Command::Audit { command } => with_config(&|config| audit::run(config, &command)),
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Demo {
             count,

@@ -3,6 +3,7 @@
 //! A value comes from its environment variable, else from the file, else it is the default of its section.
 //! Nothing here starts anything: a bad value is found before a socket is bound.
 
+mod audit;
 mod duration;
 mod environment;
 mod error;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::Value;
 
+pub use audit::Audit;
 pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
 pub use redis_address::{RedisAddress, RedisKind};

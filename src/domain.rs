@@ -3,6 +3,7 @@
 //! Knows neither how it is called (gRPC, REST) nor where products are kept: those sides meet it
 //! at [`Catalog`] and at the traits of [`ports`].
 
+pub mod audit;
 pub mod catalog;
 pub mod error;
 pub mod event;

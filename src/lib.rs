@@ -4,6 +4,7 @@
 //! [`service`] (parse, call, convert) → [`domain`] (rules) → [`store`] (SQL).
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cache;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! Keeps the catalog in PostgreSQL: products, their stock, and the events of their changes.
 
+pub mod audit;
 pub mod bell;
 mod connections;
 pub mod counts;
@@ -10,6 +11,7 @@ pub mod outbox;
 pub mod postgres;
 pub mod products;
 
+pub use audit::PgAudit;
 pub use bell::Bell;
 pub use connections::{ConnectionCounts, ConnectionUse};
 pub use counts::PgCounts;

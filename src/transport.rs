@@ -1,5 +1,6 @@
 //! The ways in: REST, gRPC-Web, gRPC and the pages for people and probes, on two ports.
 
+mod audit;
 mod cors;
 mod docs;
 mod exchange;
@@ -13,6 +14,7 @@ mod security;
 mod server;
 mod stream;
 
+pub use audit::Audited;
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{GrpcPort, HttpApi, HttpPort, grpc_port, http_port};

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use transcode::Event as _;
 
 use super::{BadConfiguration, Error};
+use crate::audit::{self, Audit};
 use crate::cache::CachedProducts;
 use crate::config::{Config, PublisherKind};
 use crate::domain::{Inventory, ProductStore};
@@ -19,7 +20,7 @@ use crate::events::subscriber::{Subscriber, keep_short};
 use crate::lifecycle::{Readiness, State};
 use crate::pb::catalog::v1::InventoryUpdatedEvent;
 use crate::redis::Redis;
-use crate::store::{Bell, PgCounts, PgInbox, PgInventory, PgOutbox};
+use crate::store::{Bell, PgAudit, PgCounts, PgInbox, PgInventory, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::EventCounts;
 
@@ -34,6 +35,7 @@ pub(super) struct Background {
     status: watch::Receiver<relay::Status>,
     counts: EventCounts,
     feed: Feed,
+    audit: Option<(Audit, audit::Writer)>,
 }
 
 impl Background {
@@ -78,6 +80,14 @@ impl Background {
         )
         .counting(counts.clone());
         let status = relay.status();
+        let audit = config.features.enable_audit_logging.then(|| {
+            let settings = &config.audit;
+            Audit::start(
+                PgAudit::new(pool.clone()),
+                settings.reads,
+                settings.retention,
+            )
+        });
         let (stop, stopped) = oneshot::channel();
         let (bell, readiness) = (bell.listen(), readiness.clone());
         let relay = tokio::spawn(async move {
@@ -92,7 +102,13 @@ impl Background {
             status,
             counts,
             feed,
+            audit,
         })
+    }
+
+    /// Takes what the audit log is to say, where one is kept.
+    pub(super) fn audit(&self) -> Option<Audit> {
+        self.audit.as_ref().map(|(audit, _)| audit.clone())
     }
 
     /// All changes as they happen.
@@ -120,9 +136,15 @@ impl Background {
                 let _ = consumer.await;
             }
         };
-        let (published, heard) = tokio::join!(
+        let audited = async {
+            if let Some((_, writer)) = self.audit {
+                writer.stop().await;
+            }
+        };
+        let (published, heard, ()) = tokio::join!(
             tokio::time::timeout(FLUSH, self.relay),
-            tokio::time::timeout(FLUSH, heard)
+            tokio::time::timeout(FLUSH, heard),
+            audited
         );
         if published.is_err() {
             tracing::info!("stopping: some events are left to be published later");

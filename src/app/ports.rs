@@ -21,8 +21,8 @@ use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{Metrics, Operations, Requests};
 use crate::transport::{
-    AccessPolicy, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort, Measured,
-    Observer, Probes, grpc_port, http_port,
+    AccessPolicy, Audited, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort,
+    Measured, Observer, Probes, grpc_port, http_port,
 };
 
 /// Wires what the HTTP port and the gRPC port answer with.
@@ -66,7 +66,11 @@ pub(super) fn ports(
     );
     let operations = Operations::new(METHODS.iter().copied());
     metrics.add(operations.clone());
-    let policy = Arc::new(Measured::new(policy, operations));
+    let policy = Arc::new(Audited {
+        policy: Measured::new(policy, operations),
+        environment: SystemEnvironment,
+        audit: background.audit(),
+    });
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
         max_body_bytes: max_bytes,

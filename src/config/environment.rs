@@ -37,6 +37,9 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
         "consul.health_check_interval",
     ),
     ("ENABLE_CACHING", "features.enable_caching"),
+    ("ENABLE_AUDIT_LOGGING", "features.enable_audit_logging"),
+    ("AUDIT_READS", "audit.reads"),
+    ("AUDIT_RETENTION", "audit.retention"),
     (
         "MAX_PRODUCTS_PER_REQUEST",
         "features.max_products_per_request",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 use url::Url;
 
+use super::audit::Audit;
 use super::duration::{duration, seconds};
 use super::parse::{
     boolean, choice, http_url, listen_address, number, optional, origins, path, postgres_url,
@@ -48,6 +49,8 @@ section! {
         events: Events;
         /// The Dapr sidecar.
         dapr: Dapr;
+        /// The audit log.
+        audit: Audit;
         /// The event bus. Checked at the start; not used by this version.
         kafka: Kafka;
         /// Metrics.

@@ -52,7 +52,13 @@ fn other_value(name: &str, file: &str) -> String {
         "MIGRATION_PATH" | "CATALOG_DATA_DIR" => "/elsewhere",
         "REDIS_ADDR" | "CONSUL_ADDRESS" | "KAFKA_BROKERS" => "localhost:6379",
         "CONSUL_SCHEME" => "https",
-        "AUTO_MIGRATE" | "CONSUL_HEALTH_CHECK" | "JWT_DEV_KEY" | "ENABLE_CACHING" => "false",
+        "AUTO_MIGRATE"
+        | "CONSUL_HEALTH_CHECK"
+        | "JWT_DEV_KEY"
+        | "ENABLE_CACHING"
+        | "ENABLE_AUDIT_LOGGING" => "false",
+        "AUDIT_READS" => "true",
+        "AUDIT_RETENTION" => "77h",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH"
         | "JWT_PUBLIC_KEY_PATH"

@@ -1,8 +1,11 @@
 //! What happened to a product, to be told to others.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::audit::Call;
 use super::id::ProductId;
 use super::product::Product;
 
@@ -17,6 +20,8 @@ pub struct Cause {
     pub causation_id: String,
     /// W3C trace context of that request.
     pub traceparent: Option<String>,
+    /// What the audit log is to say of it, where one is kept.
+    pub audit: Option<Arc<Call>>,
 }
 
 /// A change of a product.

@@ -302,19 +302,8 @@ mod tests {
                     .chars()
                     .take_while(char::is_ascii_digit)
                     .collect();
-                assert_eq!(
-                    number,
-                    format!("{version:03}"),
-                    "three digits, without gaps"
-                );
+                assert_eq!(number, format!("{version:03}"), "three digits");
             }
         }
-        assert_eq!(
-            embedded
-                .versions()
-                .last()
-                .and_then(|last| usize::try_from(last).ok()),
-            Some(embedded.pairs.len())
-        );
     }
 }

@@ -6,6 +6,7 @@ use tonic::Request;
 use transcode::rest::RequestContext;
 
 use crate::auth::Principal;
+use crate::domain::audit::Call;
 use crate::domain::event::Cause;
 
 /// The header with which a caller names what belongs together.
@@ -32,5 +33,6 @@ pub(super) fn cause<T>(request: &Request<T>) -> Cause {
         correlation_id: header(CORRELATION).unwrap_or_else(|| causation_id.clone()),
         causation_id,
         traceparent: header("traceparent").filter(|text| text.len() == 55),
+        audit: extensions.get::<Arc<Call>>().cloned(),
     }
 }

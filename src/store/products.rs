@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 
+use super::audit::Record;
 use super::bell::Bell;
 use super::connections::{ConnectionUse, Connections, read};
 use super::error::from_sqlx;
@@ -73,21 +74,23 @@ impl ProductStore for PgProducts {
 
     async fn write(&self, event: &Event) -> Result<Option<Written>> {
         let encoded = contract::encode(event).map_err(|error| Error::Internal(error.into()))?;
+        let audit = Record::of_change(event)?;
+        let audit = audit.as_deref();
         let mut lease = self.connections.lease(false).await.map_err(from_sqlx)?;
         let row = match &event.change {
             Change::Created(product) => {
                 CREATE
-                    .run(insert(&mut lease, event, product, &encoded))
+                    .run(insert(&mut lease, event, product, &encoded, audit))
                     .await
             }
             Change::Updated { before, after } => {
                 UPDATE
-                    .run(replace(&mut lease, event, before, after, &encoded))
+                    .run(replace(&mut lease, event, before, after, &encoded, audit))
                     .await
             }
             Change::Deleted(product) => {
                 DELETE
-                    .run(remove(&mut lease, event, product, &encoded))
+                    .run(remove(&mut lease, event, product, &encoded, audit))
                     .await
             }
         };
@@ -98,6 +101,10 @@ impl ProductStore for PgProducts {
             .map(WrittenRow::written)
             .transpose()?;
         if written.is_some() {
+            if let Some(call) = &event.cause.audit {
+                // A call makes one change.
+                let _ = call.kept.set(());
+            }
             self.bell.ring();
         }
         Ok(written)
@@ -128,10 +135,10 @@ impl WrittenRow {
     }
 }
 
-/// A change of a product and its event, in one statement: neither is there without the other, and it takes one round
-/// trip and one flush of the log. `$1` to `$8` are of the event, the rest is the change's.
+/// A change of a product, its event and what the audit log says of it, in one statement: none is there without the
+/// others, and it takes one round trip and one flush of the log. `$1` to `$14` are of the event, the rest is the change's.
 macro_rules! write_product {
-    ($event:expr, $encoded:expr, $before:expr, $after:expr; $change:literal, $($argument:expr),*) => {{
+    ($event:expr, $encoded:expr, $audit:expr, $before:expr, $after:expr; $change:literal, $($argument:expr),*) => {{
         let (event, encoded): (&Event, &Encoded) = ($event, $encoded);
         let (before, after): (Option<&Product>, Option<&Product>) = ($before, $after);
         sqlx::query_as!(
@@ -142,7 +149,11 @@ macro_rules! write_product {
                      traceparent, created_at,
                      listed_before, listed_after, old_category, old_warehouse_id, category, warehouse_id)
                  SELECT $1, $2, $3, id, $4, revision, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13 FROM product
-                 RETURNING xid, seq)
+                 RETURNING xid, seq),
+             audit AS (
+                 INSERT INTO audit_log
+                 SELECT record.* FROM product, jsonb_populate_record(NULL::audit_log, $14::text::jsonb) AS record
+                  WHERE $14::text IS NOT NULL)
              SELECT xid::text::bigint AS \"xid!\", seq AS \"seq!\", revision AS \"revision!\", stock_quantity, stock_reserved, stock_available
                FROM product, event",
             event.id,
@@ -158,6 +169,7 @@ macro_rules! write_product {
             before.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
             after.and_then(|product| product.category.as_ref().map(Category::as_str)),
             after.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
+            $audit,
             $($argument),*
         )
     }};
@@ -168,11 +180,12 @@ async fn insert(
     event: &Event,
     product: &Product,
     encoded: &Encoded,
+    audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, None, Some(product);
+    write_product!(event, encoded, audit, None, Some(product);
         "INSERT INTO products (id, sku, name, description, category, brand, attributes, warehouse_id, status,
              price_amount, currency, version, created_at, updated_at)
-         VALUES ($14, $15, $16, $17, $12, $18, $19, $13, $20, $21, $22, $4, $23, $24)",
+         VALUES ($15, $16, $17, $18, $12, $19, $20, $13, $21, $22, $23, $4, $24, $25)",
         product.id.uuid(),
         product.sku.as_str(),
         product.name.as_str(),
@@ -195,13 +208,14 @@ async fn replace(
     before: &Product,
     after: &Product,
     encoded: &Encoded,
+    audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, Some(before), Some(after);
+    write_product!(event, encoded, audit, Some(before), Some(after);
         "UPDATE products
-            SET name = $16, description = $17, category = $12, brand = $18, attributes = $19, warehouse_id = $13,
-                status = $20, price_amount = $21, currency = $22, version = $4, revision = revision + 1,
-                    updated_at = $23
-          WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
+            SET name = $17, description = $18, category = $12, brand = $19, attributes = $20, warehouse_id = $13,
+                status = $21, price_amount = $22, currency = $23, version = $4, revision = revision + 1,
+                    updated_at = $24
+          WHERE id = $15 AND version = $16 AND deleted_at IS NULL",
         after.id.uuid(),
         before.version,
         after.name.as_str(),
@@ -222,10 +236,11 @@ async fn remove(
     event: &Event,
     product: &Product,
     encoded: &Encoded,
+    audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, Some(product), None;
+    write_product!(event, encoded, audit, Some(product), None;
         "UPDATE products SET version = $4, revision = revision + 1, updated_at = $7, deleted_at = $7
-          WHERE id = $14 AND version = $15 AND deleted_at IS NULL",
+          WHERE id = $15 AND version = $16 AND deleted_at IS NULL",
         product.id.uuid(),
         product.version
     )

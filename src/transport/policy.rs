@@ -66,6 +66,10 @@ impl<E: Environment> AccessPolicy<E> {
                 tracing::info!(rpc = spec.path, %error, "unauthenticated");
                 status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
             })?;
+        RequestRecord::note(|request| {
+            // Asked before by another layer it is known already.
+            let _ = request.principal.set(principal.clone());
+        });
         if let Some(missing) = spec.scopes.iter().find(|scope| !principal.has_scope(scope)) {
             tracing::info!(
                 rpc = spec.path,
@@ -116,16 +120,12 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         metadata: &MetadataMap,
         extensions: &mut Extensions,
     ) -> Result<Limits, Status> {
-        let request = RequestRecord::current();
         let principal = self.authorize(spec, metadata)?;
         if !self.readiness.answers() {
             return Err(unavailable());
         }
         let limits = self.limits(metadata, extensions, principal.as_deref());
         if let Some(principal) = principal {
-            if let Some(request) = &request {
-                let _ = request.principal.set(principal.clone());
-            }
             extensions.insert(principal);
         }
         Ok(limits)

@@ -4,6 +4,7 @@
 mod access;
 mod architecture;
 mod asyncapi;
+mod audit;
 mod cache;
 mod config;
 mod deploy;

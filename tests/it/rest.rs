@@ -443,7 +443,7 @@ async fn pages_for_people_and_probes() {
         assert!(!asset.body().is_empty());
         loaded += 1;
     }
-    assert_eq!(loaded, 3);
+    assert_eq!(loaded, 4);
     assert!(
         !page.contains("http://") && !page.contains("https://"),
         "the page works without a network"

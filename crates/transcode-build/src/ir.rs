@@ -236,6 +236,8 @@ pub struct Field {
     pub example: String,
     /// `google.api.FieldBehavior`.
     pub behavior: Vec<i32>,
+    /// Whether its values are secrets, by `debug_redact`.
+    pub secret: bool,
 }
 
 impl Field {

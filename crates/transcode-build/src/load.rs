@@ -249,6 +249,7 @@ impl Loader<'_> {
             no_null_characters: options.no_null_characters,
             example: options.example,
             behavior: field_behavior(self.pool, &descriptor.options()),
+            secret: options::debug_redact(&descriptor.options()),
         };
         Ok((descriptor.path().to_vec(), field))
     }

@@ -352,6 +352,12 @@ pub fn extension<T: Message + Default>(
         .ok()
 }
 
+/// `debug_redact` of a field. The version of `FieldOptions` that is compiled in does not have it yet.
+pub fn debug_redact(options: &DynamicMessage) -> bool {
+    let value = options.get_field_by_name("debug_redact");
+    value.is_some_and(|value| value.as_bool() == Some(true))
+}
+
 /// `google.api.field_behavior` of a field, as numbers.
 pub fn field_behavior(pool: &DescriptorPool, options: &DynamicMessage) -> Vec<i32> {
     let Some(extension) = pool.get_extension_by_name("google.api.field_behavior") else {

@@ -34,6 +34,10 @@ pub trait Policy: Send + Sync + 'static {
         extensions: &mut Extensions,
     ) -> impl Future<Output = Result<Self::Admission, Status>> + Send;
 
+    /// Hears what a call that was let in is about: the resource that its request names, as it is in the path of a REST call.
+    /// It need not exist, nor be well-formed. Most policies need not know.
+    fn concerns(&self, _admission: &Self::Admission, _resource: &str) {}
+
     /// Runs a call that was let in: from reading its body to the handler's answer. Where that is a stream, its messages
     /// come after it: they are watched over by [`stream`](Self::stream).
     fn run<T: Send>(
@@ -52,6 +56,9 @@ pub trait Policy: Send + Sync + 'static {
         messages: BoxStream<T>,
     ) -> BoxStream<T>;
 }
+
+/// Takes from a request the name of what it is about; generated.
+pub type Resource<Req> = fn(&Req) -> Option<&str>;
 
 /// A gRPC call that was let in before its message was decoded.
 #[derive(Clone)]
@@ -87,6 +94,7 @@ pub async fn admit<P: Policy, B: Send>(
 pub async fn unary<P, Req, Res, F>(
     policy: &P,
     spec: &'static MethodSpec,
+    resource: Resource<Req>,
     mut request: Request<Req>,
     handler: impl FnOnce(Request<Req>) -> F + Send,
 ) -> Result<Response<Res>, Status>
@@ -97,6 +105,9 @@ where
     F: Future<Output = Result<Response<Res>, Status>> + Send,
 {
     let admission = admission(policy, spec, &mut request).await?;
+    if let Some(resource) = resource(request.get_ref()) {
+        policy.concerns(&admission, resource);
+    }
     let call = async {
         validate(spec, request.get_ref())?;
         handler(request).await
@@ -108,6 +119,7 @@ where
 pub async fn server_streaming<P, Req, Res, S, F>(
     policy: &P,
     spec: &'static MethodSpec,
+    resource: Resource<Req>,
     mut request: Request<Req>,
     handler: impl FnOnce(Request<Req>) -> F + Send,
 ) -> Result<Response<BoxStream<Res>>, Status>
@@ -119,6 +131,9 @@ where
     F: Future<Output = Result<Response<S>, Status>> + Send,
 {
     let admission = admission(policy, spec, &mut request).await?;
+    if let Some(resource) = resource(request.get_ref()) {
+        policy.concerns(&admission, resource);
+    }
     let call = async {
         validate(spec, request.get_ref())?;
         handler(request).await

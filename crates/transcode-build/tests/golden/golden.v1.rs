@@ -1163,6 +1163,22 @@ pub mod shelves {
     /// All of them.
     pub static METHODS: &[&::transcode::MethodSpec] = &[&UPDATE_SHELF, &WATCH_SHELVES];
 }
+fn update_shelf_resource(
+    request: &UpdateShelfRequest,
+) -> ::core::option::Option<&::core::primitive::str> {
+    if let Some(resource) = Some(request)
+        .and_then(|message| message.shelf.as_ref())
+        .map(|message| message.name.as_str()) && !resource.is_empty()
+    {
+        return Some(resource);
+    }
+    None
+}
+fn watch_shelves_resource(
+    _: &WatchShelvesRequest,
+) -> ::core::option::Option<&::core::primitive::str> {
+    None
+}
 ///Shelves behind a policy, for gRPC and REST alike.
 pub struct ShelvesStack<S, P> {
     service: ::std::sync::Arc<S>,
@@ -1192,6 +1208,7 @@ for ShelvesStack<S, P> {
         ::transcode::policy::unary(
                 &*self.policy,
                 &shelves::UPDATE_SHELF,
+                update_shelf_resource,
                 request,
                 |request| { self.service.update_shelf(request) },
             )
@@ -1208,6 +1225,7 @@ for ShelvesStack<S, P> {
         ::transcode::policy::server_streaming(
                 &*self.policy,
                 &shelves::WATCH_SHELVES,
+                watch_shelves_resource,
                 request,
                 |request| { self.service.watch_shelves(request) },
             )
@@ -1286,6 +1304,7 @@ impl<
                                 });
                         }),
                         last_event_id: None,
+                        resource: update_shelf_resource,
                     },
                     encode: |answer, json| ::transcode::serde_json::to_writer(
                         json,
@@ -1319,6 +1338,7 @@ impl<
                         decode: |_, _| Ok(::core::default::Default::default()),
                         mask: None,
                         last_event_id: Some(|request, id| request.after = Some(id)),
+                        resource: watch_shelves_resource,
                     },
                     encode: |answer, json| ::transcode::serde_json::to_writer(
                         json,

@@ -14,7 +14,7 @@ use super::stream::{self, Framing};
 use super::{Body, Problem, RequestContext, Transcoder, bind, body, render};
 use crate::Violations;
 use crate::json::{self, Binder};
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource};
 use crate::rendered::{self, AcceptsJson};
 use crate::spec::{self, Binding};
 use crate::status;
@@ -36,6 +36,8 @@ pub struct Input<Req> {
     pub mask: Option<fn(&mut Req, Vec<String>)>,
     /// Puts the Last-Event-ID header into the request.
     pub last_event_id: Option<fn(&mut Req, String)>,
+    /// Names what a request is about.
+    pub resource: Resource<Req>,
 }
 
 /// What is particular to a binding of a unary RPC; generated.
@@ -209,9 +211,10 @@ impl Call {
         // A status is what a policy sees of a call; what HTTP says more precisely goes around it.
         let mut problem = None;
         let call = async {
+            let concerns = |resource: &str| policy.concerns(&admission, resource);
             let bound = match refused {
                 Some(refused) => Err(Failure::Problem(refused)),
-                None => self.bind(input).await,
+                None => self.bind(input, concerns).await,
             };
             let message = bound.map_err(|failure| match failure {
                 Failure::Status(status) => status,
@@ -246,6 +249,7 @@ impl Call {
     async fn bind<Req: Binder + Validate + Default>(
         &mut self,
         input: &Input<Req>,
+        concerns: impl Fn(&str),
     ) -> Result<Req, Failure> {
         let Self {
             parts,
@@ -298,6 +302,9 @@ impl Call {
         }
         if let Some(resume) = input.last_event_id {
             bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
+        }
+        if let Some(resource) = (input.resource)(&message) {
+            concerns(resource);
         }
         let (mut violations, _) = context.finish();
         // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.

@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS audit_log;
+DROP FUNCTION IF EXISTS prune_audit_log(TIMESTAMP WITH TIME ZONE, INTEGER);
+DROP FUNCTION IF EXISTS audit_log_is_append_only();
