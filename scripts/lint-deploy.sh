@@ -31,7 +31,7 @@ kubernetes() {
   rendered=$(mktemp -d)
   # As it is, with other choices, and with nothing that can be left out.
   for options in replicaCount=3 \
-    ingress.className=nginx,dapr.enabled=false,autoscaling.enabled=false,serviceAccount.name=other \
+    tls.secretName=catalog-tls,ingress.className=nginx,dapr.enabled=false,autoscaling.enabled=false,serviceAccount.name=other \
     ingress.enabled=false,networkPolicy.enabled=false,podDisruptionBudget.enabled=false,serviceAccount.create=false,migration.enabled=false; do
     number=$((number + 1))
     .tools/bin/helm template catalog-service "$chart" --kube-version "$version" --set "$options" >"$rendered/$number.yaml"

@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use catalog_service::cli::{Cli, Command};
 use catalog_service::config::{Config, ENVIRONMENT};
 use catalog_service::events::cloud_event::SOURCE;
+use catalog_service::lifecycle::DRAIN;
 use catalog_service::pb::catalog::v1::EVENTS;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -125,6 +127,11 @@ fn check_variables(variables: &BTreeMap<String, Option<String>>) -> Config {
 
 fn ports(config: &Config) -> [u64; 2] {
     [config.server.http.addr, config.server.grpc.addr].map(|addr: SocketAddr| addr.port().into())
+}
+
+/// How long the service takes to end: until everybody knows, its requests, its events.
+fn stop_time(config: &Config) -> Duration {
+    config.server.shutdown_delay + DRAIN + Duration::from_secs(1)
 }
 
 /// The components that a folder has, and whether they fit the service.

@@ -66,6 +66,9 @@ fn compose_starts_the_service_as_it_is() {
     let service = &services[SOURCE];
     let config = check_variables(&variables(service));
     let [http, grpc] = ports(&config);
+    let grace = text(&service["stop_grace_period"]);
+    let grace = grace.strip_suffix('s').expect("seconds").parse();
+    assert!(Duration::from_secs(grace.expect("a number")) > stop_time(&config));
     let published: Vec<_> = list(&service["ports"]).iter().map(text).collect();
     assert_eq!(published, [http, grpc].map(|port| format!("{port}:{port}")));
     assert_eq!(service["image"], services["catalog-migration"]["image"]);

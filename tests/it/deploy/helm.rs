@@ -127,6 +127,38 @@ fn values_have_their_effect_or_are_refused() {
     assert_eq!(ingress["spec"]["ingressClassName"], "internal");
     assert!(ingress["metadata"]["annotations"]["kubernetes.io/ingress.class"].is_null());
 
+    let secured = render(&["--set", "tls.secretName=catalog-tls"]).expect("Helm");
+    let secured = secured.expect("rendered");
+    let template = &only(&secured, "Deployment")["spec"]["template"];
+    let container = &template["spec"]["containers"][0];
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["scheme"], "HTTPS");
+    }
+    let protocol = &template["metadata"]["annotations"]["dapr.io/app-protocol"];
+    assert_eq!(protocol, "https");
+    let mut mounts = list(&container["volumeMounts"]).iter();
+    let mount = mounts
+        .find(|mount| mount["name"] == "tls")
+        .expect("the secret");
+    let mut volumes = list(&template["spec"]["volumes"]).iter();
+    let volume = volumes.find(|volume| volume["name"] == "tls");
+    assert_eq!(
+        volume.expect("the secret")["secret"]["secretName"],
+        "catalog-tls"
+    );
+    let paths = list(&container["env"]).iter().filter(|variable| {
+        let name = text(&variable["name"]);
+        let known = ENVIRONMENT.iter().any(|(known, _)| *known == name);
+        assert!(known, "the service has no variable {name}");
+        name.starts_with("SERVER_TLS_")
+    });
+    let folder = text(&mount["mountPath"]);
+    let files: Vec<_> = paths
+        .map(|it| text(&it["value"]).strip_prefix(folder))
+        .collect();
+    // What a secret of that type has.
+    assert_eq!(files, [Some("/tls.crt"), Some("/tls.key")]);
+
     for wrong in [
         "replicaCount=0",
         "image.pullPolicy=Sometimes",

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use catalog_service::lifecycle::DRAIN;
-
 use super::*;
 
 const FOLDER: &str = "deploy/kubernetes";
@@ -75,8 +73,7 @@ pub(super) fn check_deployment(resources: &[Value]) -> Config {
     assert_eq!(config.publisher().name(), "dapr");
 
     // Enough time to stop: for the service, and for the sidecar through which it publishes its last events.
-    let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64();
-    let needed = Duration::from_secs(pause.expect("a pause")) + DRAIN + Duration::from_secs(1);
+    let needed = stop_time(&config);
     let block = text(&annotations["dapr.io/block-shutdown-duration"]);
     let block = block.strip_suffix('s').expect("seconds").parse();
     let block = Duration::from_secs(block.expect("a number"));
