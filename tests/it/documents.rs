@@ -1,5 +1,6 @@
 //! The documents: their links lead somewhere, and what can be compared is as they say.
 
+mod commands;
 mod database;
 
 use std::collections::BTreeSet;
