@@ -234,6 +234,7 @@ async fn probes_ask_for_what_there_is() {
     {
         let path = match path.as_str() {
             "/v1/catalog" => "/v1/catalog/products".to_owned(),
+            "/v1/identity" => "/v1/identity/me".to_owned(),
             "/docs" => "/docs/catalog".to_owned(),
             _ => path,
         };
