@@ -3,6 +3,7 @@
 mod background;
 mod database;
 mod embedded;
+mod limits;
 mod observability;
 mod ports;
 mod stores;

@@ -7,6 +7,7 @@ mod audit;
 mod duration;
 mod environment;
 mod error;
+mod network;
 mod parse;
 mod read;
 mod redis_address;
@@ -28,11 +29,13 @@ use serde_yaml_ng::Value;
 pub use audit::Audit;
 pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
+pub use network::{Network, NoNetwork};
 pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
 pub use sections::{
     Auth, Cache, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http,
-    Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, Redis, Scheme, Server, Trace,
+    Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, RateLimit, Redis, Scheme,
+    Server, Trace,
 };
 pub use tls::Tls;
 

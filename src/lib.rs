@@ -16,6 +16,7 @@ pub mod events;
 pub mod lifecycle;
 pub mod migrate;
 pub mod pb;
+pub mod rate_limit;
 pub mod redis;
 pub mod service;
 pub mod store;

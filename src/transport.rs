@@ -1,11 +1,13 @@
 //! The ways in: REST, gRPC-Web, gRPC and the pages for people and probes, on two ports.
 
+mod address;
 mod audit;
 mod cors;
 mod docs;
 mod exchange;
 mod grpc;
 mod http;
+mod in_flight;
 mod measured;
 mod policy;
 mod probes;
@@ -14,10 +16,12 @@ mod security;
 mod server;
 mod stream;
 
+pub use address::TrustedProxies;
 pub use audit::Audited;
 pub use docs::PAGE as DOCS_PAGE;
 pub use grpc::GrpcServices;
 pub use http::{GrpcPort, HttpApi, HttpPort, grpc_port, http_port};
+pub use in_flight::InFlight;
 pub use measured::Measured;
 pub use policy::AccessPolicy;
 pub use probes::{CacheProbe, DaprProbe, EventsProbe, Probes};

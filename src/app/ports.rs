@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use transcode::rest::{Settings, Transcoder};
 
 use super::background::Background;
+use super::limits;
 use super::stores::Stores;
 use super::{Error, Parts, observability};
 use crate::auth::VerifiedTokens;
@@ -22,7 +23,7 @@ use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{Metrics, Operations, Requests};
 use crate::transport::{
     AccessPolicy, Audited, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort,
-    Measured, Observer, Probes, grpc_port, http_port,
+    InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port,
 };
 
 /// Wires what the HTTP port and the gRPC port answer with.
@@ -42,6 +43,9 @@ pub(super) fn ports(
         readiness: readiness.clone(),
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
+        rate_limits: limits::rate_limits(config),
+        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+        in_flight: InFlight::new(config.server.max_in_flight),
     };
     let catalog = Catalog::new(stores.products.clone(), SystemEnvironment);
     let dapr = (config.publisher() == PublisherKind::Dapr).then(|| {

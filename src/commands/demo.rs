@@ -21,6 +21,9 @@ use crate::config::{Config, Tls};
 use crate::pb::catalog::v1::catalog_service_client::CatalogServiceClient;
 use crate::tls::{H2, connector};
 
+/// How many products one user creates; fewer than one may in a minute, with room for a second run.
+const PRODUCTS_PER_USER: u32 = 450;
+
 /// How often a call that the service was too busy for is tried.
 const ATTEMPTS: u32 = 5;
 
@@ -32,15 +35,21 @@ pub(super) fn run(
     concurrency: u32,
 ) -> Result<(), Error> {
     let scopes = ["catalog:write".to_owned()];
-    let token = token::token(config, &scopes, "user_demo", Duration::from_hours(1))?;
-    let authorization: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
+    // As many users as it takes for none of them to call too often.
+    let users = 1..=count.div_ceil(PRODUCTS_PER_USER);
+    let authorizations = users.map(|user| {
+        let subject = format!("user_demo_{user}");
+        let token = token::token(config, &scopes, &subject, Duration::from_hours(1))?;
+        Ok::<_, Error>(format!("Bearer {token}").parse()?)
+    });
+    let authorizations = authorizations.collect::<Result<Vec<_>, _>>()?;
     let own = || url_of(&config.server, config.server.grpc.addr);
     let url = url.map_or_else(own, str::to_owned);
     runtime()?.block_on(async {
         let channel = connect(&url, &config.server.tls).await.map_err(|error| {
             format!("no service at {url}: start it with `make run`, or name another with --url ({error})")
         })?;
-        load(CatalogServiceClient::new(channel), authorization, count, concurrency).await
+        load(CatalogServiceClient::new(channel), authorizations, count, concurrency).await
     })
 }
 
@@ -76,7 +85,7 @@ struct Tally {
 
 async fn load(
     client: CatalogServiceClient<Channel>,
-    authorization: MetadataValue<Ascii>,
+    authorizations: Vec<MetadataValue<Ascii>>,
     count: u32,
     concurrency: u32,
 ) -> Result<(), Error> {
@@ -84,10 +93,11 @@ async fn load(
         ProgressStyle::with_template("{bar:40} {pos}/{len} products, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(count.into()).with_style(style);
     let tally = Arc::new(Tally::default());
+    let authorizations: Arc<[_]> = authorizations.into();
     let started = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..concurrency.min(count) {
-        let (mut client, authorization) = (client.clone(), authorization.clone());
+        let (mut client, authorizations) = (client.clone(), authorizations.clone());
         let (tally, bar) = (tally.clone(), bar.clone());
         workers.spawn(async move {
             loop {
@@ -95,7 +105,8 @@ async fn load(
                 if index >= count {
                     return Ok(());
                 }
-                match create(&mut client, &authorization, index).await {
+                let user = &authorizations[(index / PRODUCTS_PER_USER) as usize];
+                match create(&mut client, user, index).await {
                     Ok(()) => tally.created.fetch_add(1, Ordering::Relaxed),
                     Err(status) if status.code() == Code::AlreadyExists => {
                         tally.existing.fetch_add(1, Ordering::Relaxed)

@@ -11,6 +11,21 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("SERVER_TLS_CLIENT_CA_PATH", "server.tls.client_ca_path"),
     ("SERVER_TLS_RELOAD_INTERVAL", "server.tls.reload_interval"),
     ("SERVER_SHUTDOWN_DELAY", "server.shutdown_delay"),
+    ("SERVER_MAX_IN_FLIGHT", "server.max_in_flight"),
+    ("SERVER_TRUSTED_PROXIES", "server.trusted_proxies"),
+    ("RATE_LIMIT_ENABLE", "rate_limit.enable"),
+    (
+        "RATE_LIMIT_REQUESTS_PER_MINUTE",
+        "rate_limit.requests_per_minute",
+    ),
+    (
+        "RATE_LIMIT_READ_REQUESTS_PER_MINUTE",
+        "rate_limit.read_requests_per_minute",
+    ),
+    (
+        "RATE_LIMIT_WRITE_REQUESTS_PER_MINUTE",
+        "rate_limit.write_requests_per_minute",
+    ),
     ("DATABASE_URL", "data.database.source"),
     ("DATABASE_MAX_CONNECTIONS", "data.database.max_connections"),
     ("DATABASE_TIMEOUT", "data.database.timeout"),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_yaml_ng::Value;
 use url::Url;
 
+use super::network::Network;
 use super::secret::{MASK, Secret};
 
 /// What was found at a key.
@@ -253,6 +254,17 @@ pub(super) fn remote_addresses(input: &Input) -> Parsed<Vec<String>> {
             r#"a list of hosts with ports such as "localhost:9092", in an environment variable with commas"#,
         )),
     }
+}
+
+/// A list of networks, or of addresses.
+pub(super) fn networks(input: &Input) -> Parsed<Vec<Network>> {
+    let networks = input.items().and_then(|items| {
+        let networks = items.into_iter().map(|item| item.parse().ok());
+        networks.collect::<Option<Vec<_>>>()
+    });
+    networks.ok_or_else(|| {
+        refusal(r#"a list of networks or addresses such as "10.0.0.0/8", in an environment variable with commas"#)
+    })
 }
 
 pub(super) fn split_host_port(text: &str) -> Option<(&str, u16)> {

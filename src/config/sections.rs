@@ -9,9 +9,10 @@ use url::Url;
 
 use super::audit::Audit;
 use super::duration::{duration, seconds};
+use super::network::Network;
 use super::parse::{
-    boolean, choice, http_url, listen_address, number, optional, origins, path, postgres_url,
-    readable_file, remote_address, remote_addresses, secret, table_name, text,
+    boolean, choice, http_url, listen_address, networks, number, optional, origins, path,
+    postgres_url, readable_file, remote_address, remote_addresses, secret, table_name, text,
 };
 use super::read::section;
 use super::redis_address::{RedisAddress, redis_address};
@@ -33,6 +34,8 @@ section! {
         server: Server;
         /// Where the data is.
         data: Data;
+        /// How often a caller may call.
+        rate_limit: RateLimit;
         /// What is kept of what was read.
         cache: Cache;
         /// Service discovery. Checked at the start; not used by this version.
@@ -73,6 +76,10 @@ section! {
         tls: Tls;
         /// How long requests are still taken after SIGTERM, for those who send them to see that the service is not ready.
         shutdown_delay: Duration = SECOND => duration(Duration::ZERO..=HOUR);
+        /// How many calls may be under way at a time; of a watch only its opening is one.
+        max_in_flight: usize = 1000 => number(1..=1_000_000);
+        /// Proxies in front of the service, which say where a caller is.
+        trusted_proxies: Vec<Network> = Vec::new() => networks;
     }
 }
 
@@ -105,6 +112,20 @@ section! {
         addr: SocketAddr = (Ipv4Addr::UNSPECIFIED, 9001).into() => listen_address;
         /// How long a request may take, when its caller gives it longer.
         timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
+    }
+}
+
+section! {
+    /// How often a caller may call.
+    RateLimit {
+        /// Whether calls are counted.
+        enable: bool = true => boolean;
+        /// How often in a minute, over all instances.
+        requests_per_minute: u32 = 1000 => number(1..=1_000_000);
+        /// The same for RPCs that read, apart from the others; none to count them with the others.
+        read_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
+        /// The same for RPCs that write, apart from the others; none to count them with the others.
+        write_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
     }
 }
 

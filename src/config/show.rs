@@ -12,6 +12,7 @@ use url::Url;
 
 use super::duration::shown_duration;
 use super::error::Origin;
+use super::network::Network;
 use super::secret::Secret;
 
 /// A value that can be written into a configuration file; a secret as its mask.
@@ -44,6 +45,7 @@ show! {
     usize => |value| *value;
     String => |text| text.as_str();
     Secret => |secret| secret.to_string();
+    Network => |network| network.to_string();
     SocketAddr => |address| address.to_string();
     PathBuf => |path| path.to_string_lossy();
     Url => |url| url.as_str();

@@ -56,7 +56,9 @@ fn other_value(name: &str, file: &str) -> String {
         | "CONSUL_HEALTH_CHECK"
         | "JWT_DEV_KEY"
         | "ENABLE_CACHING"
-        | "ENABLE_AUDIT_LOGGING" => "false",
+        | "ENABLE_AUDIT_LOGGING"
+        | "RATE_LIMIT_ENABLE" => "false",
+        "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
         "AUDIT_READS" => "true",
         "AUDIT_RETENTION" => "77h",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
@@ -84,6 +86,8 @@ fn other_value(name: &str, file: &str) -> String {
         _ if name.ends_with("_EXPIRATION")
             || name.ends_with("_PORT")
             || name.ends_with("_CONNECTIONS")
+            || name.ends_with("_PER_MINUTE")
+            || name.ends_with("_IN_FLIGHT")
             || name.ends_with("_DB") =>
         {
             "77"
@@ -326,7 +330,7 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
         (
             "server: 7",
             &[],
-            "server in config.yaml: a single value is not allowed; must be a section with the keys http, grpc, tls, shutdown_delay",
+            "server in config.yaml: a single value is not allowed; must be a section with the keys http, grpc, tls, shutdown_delay, max_in_flight, trusted_proxies",
         ),
         (
             "",

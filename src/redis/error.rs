@@ -77,7 +77,7 @@ impl RedisError {
         }
     }
 
-    pub(super) fn unexpected(to: &str, value: &Value) -> Self {
+    pub(crate) fn unexpected(to: &str, value: &Value) -> Self {
         let kind = match value {
             Value::Nil => "nothing",
             Value::Int(_) => "a number",

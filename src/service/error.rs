@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 use transcode::Violation;
-use transcode::status::{invalid, status as named};
+use transcode::status::{invalid, retry_later, status as named};
 
 use super::watch::RESUME_TOKEN;
 use crate::domain::error::Error;
@@ -64,19 +64,11 @@ pub fn ended(ended: &Ended) -> Status {
 
 /// The status of a service that can't answer for the moment.
 pub fn unavailable() -> Status {
-    use tonic_types::{ErrorDetails, StatusExt as _};
-    let mut details = ErrorDetails::new();
-    details
-        .set_error_info(
-            REASONS.name(Code::Unavailable),
-            REASONS.domain,
-            std::collections::HashMap::new(),
-        )
-        .set_retry_info(Some(std::time::Duration::from_secs(1)));
-    Status::with_error_details(
+    retry_later(
+        &REASONS,
         Code::Unavailable,
         "Service temporarily unavailable",
-        details,
+        std::time::Duration::from_secs(1),
     )
 }
 

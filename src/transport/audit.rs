@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use ::http::Extensions;
+use ::http::{Extensions, HeaderMap};
 use axum::extract::ConnectInfo;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -125,6 +125,15 @@ impl<P: Policy, E: Environment> Policy for Audited<P, E> {
             let _ = call.resource.set(resource.to_owned());
         }
         self.policy.concerns(&admitted.admission, resource);
+    }
+
+    fn annotate(
+        &self,
+        spec: &'static MethodSpec,
+        admitted: &Self::Admission,
+        headers: &mut HeaderMap,
+    ) {
+        self.policy.annotate(spec, &admitted.admission, headers);
     }
 
     async fn run<T: Send>(

@@ -4,11 +4,16 @@
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::rate_limit::quota;
+
 /// Headers of an answer that a page may read.
-const EXPOSED: [HeaderName; 8] = [
+const EXPOSED: [HeaderName; 11] = [
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
+    quota::LIMIT,
+    quota::REMAINING,
+    quota::RESET,
     header::WWW_AUTHENTICATE,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("grpc-status"),

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::Stream;
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use transcode::MethodSpec;
@@ -64,6 +64,15 @@ impl<P: Policy> Policy for Measured<P> {
             RequestRecord::note(|record| record.ended(code));
         }
         result
+    }
+
+    fn annotate(
+        &self,
+        spec: &'static MethodSpec,
+        admission: &Self::Admission,
+        headers: &mut HeaderMap,
+    ) {
+        self.policy.annotate(spec, admission, headers);
     }
 
     fn stream<T: Send + 'static>(

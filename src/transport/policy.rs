@@ -1,12 +1,13 @@
-//! What stands in front of every RPC, whichever way it came: readiness, authentication, scopes, deadline; and what ends
-//! the answers that are streams.
+//! What stands in front of every RPC, whichever way it came: readiness, authentication, rate limit, scopes, deadline; and
+//! what ends the answers that are streams.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::Extensions;
+use ::http::{Extensions, HeaderMap};
 use futures_util::FutureExt as _;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -14,11 +15,14 @@ use transcode::MethodSpec;
 use transcode::policy::{BoxStream, Policy};
 use transcode::status::status;
 
+use super::address::TrustedProxies;
+use super::in_flight::InFlight;
 use super::request::Protocol;
 use super::stream::until;
 use crate::auth::{PUBLIC_MESSAGE, Principal, VerifiedTokens};
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
+use crate::rate_limit::{Caller, Quota, RateLimits};
 use crate::service::unavailable;
 use crate::telemetry::request::RequestRecord;
 
@@ -34,6 +38,12 @@ pub struct AccessPolicy<E> {
     pub http_timeout: Duration,
     /// The same of a gRPC call; a caller's own deadline is kept when it is shorter.
     pub grpc_timeout: Duration,
+    /// How often a caller may call, unless as often as it likes.
+    pub rate_limits: Option<RateLimits<E>>,
+    /// Who says where a caller is.
+    pub proxies: TrustedProxies,
+    /// How many calls are answered at a time.
+    pub in_flight: InFlight,
 }
 
 /// How long a call that was let in may take.
@@ -45,13 +55,17 @@ pub struct Limits {
     deadline: Option<Instant>,
     /// When the caller's token ends, and with it an answer that is a stream.
     token: Option<Instant>,
+    /// What the caller's budget is after the call.
+    quota: Option<Quota>,
 }
 
 impl<E: Environment> AccessPolicy<E> {
-    fn authorize(
+    /// Who calls; nobody in particular where anybody may.
+    fn authenticate(
         &self,
         spec: &MethodSpec,
         metadata: &MetadataMap,
+        now: OffsetDateTime,
     ) -> Result<Option<Arc<Principal>>, Status> {
         if spec.public {
             return Ok(None);
@@ -59,28 +73,45 @@ impl<E: Environment> AccessPolicy<E> {
         let header = metadata
             .get("authorization")
             .map(|value| value.to_str().unwrap_or_default());
-        let principal = self
-            .tokens
-            .verify(header, self.environment.now())
-            .map_err(|error| {
-                tracing::info!(rpc = spec.path, %error, "unauthenticated");
-                status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
-            })?;
-        RequestRecord::note(|request| {
-            // Asked before by another layer it is known already.
-            let _ = request.principal.set(principal.clone());
-        });
-        if let Some(missing) = spec.scopes.iter().find(|scope| !principal.has_scope(scope)) {
-            tracing::info!(
-                rpc = spec.path,
-                user = principal.subject,
-                scope = missing,
-                "forbidden"
-            );
+        let principal = self.tokens.verify(header, now).map_err(|error| {
+            tracing::info!(rpc = spec.path, %error, "unauthenticated");
+            status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
+        })?;
+        Ok(Some(principal))
+    }
+
+    /// Takes the call from the budget of the user; where it is not known who calls, from that of the address. A good
+    /// token is never refused for what others do who call from the same place.
+    async fn draw(
+        &self,
+        spec: &MethodSpec,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        principal: Option<&Principal>,
+        now: OffsetDateTime,
+    ) -> Option<Quota> {
+        let limits = self.rate_limits.as_ref()?;
+        let caller = match principal {
+            Some(principal) => Caller::Subject(&principal.subject),
+            None => Caller::address(self.proxies.caller(metadata, extensions)),
+        };
+        Some(limits.draw(caller, spec.rate_class, now).await)
+    }
+
+    /// Whether a caller may do it, and whether it can be done.
+    fn authorize(&self, spec: &MethodSpec, principal: Option<&Principal>) -> Result<(), Status> {
+        let missing =
+            |scope: &&&str| principal.is_some_and(|principal| !principal.has_scope(scope));
+        if let Some(missing) = spec.scopes.iter().find(missing) {
+            let user = principal.map(|principal| &*principal.subject);
+            tracing::info!(rpc = spec.path, user, scope = missing, "forbidden");
             let message = format!("Insufficient permissions: the scope {missing} is required");
             return Err(status(spec.reasons, Code::PermissionDenied, message));
         }
-        Ok(Some(principal))
+        if !self.readiness.answers() {
+            return Err(unavailable());
+        }
+        Ok(())
     }
 
     fn limits(
@@ -88,6 +119,8 @@ impl<E: Environment> AccessPolicy<E> {
         metadata: &MetadataMap,
         extensions: &Extensions,
         principal: Option<&Principal>,
+        quota: Option<Quota>,
+        now: OffsetDateTime,
     ) -> Limits {
         let limit = match extensions.get::<Protocol>() {
             Some(Protocol::Rest) => self.http_timeout,
@@ -99,14 +132,12 @@ impl<E: Environment> AccessPolicy<E> {
             .and_then(grpc_timeout);
         // What is too far off to be told is no limit.
         let from_now = |time| Instant::now().checked_add(time);
-        let left = principal.map(|principal| {
-            let now = self.environment.now();
-            self.tokens.verifier().left(principal, now)
-        });
+        let left = principal.map(|principal| self.tokens.verifier().left(principal, now));
         Limits {
             answer: asked.map_or(limit, |asked| asked.min(limit)),
             deadline: asked.and_then(from_now),
             token: left.and_then(from_now),
+            quota,
         }
     }
 }
@@ -120,15 +151,37 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         metadata: &MetadataMap,
         extensions: &mut Extensions,
     ) -> Result<Limits, Status> {
-        let principal = self.authorize(spec, metadata)?;
-        if !self.readiness.answers() {
+        if self.in_flight.is_full() {
             return Err(unavailable());
         }
-        let limits = self.limits(metadata, extensions, principal.as_deref());
-        if let Some(principal) = principal {
-            extensions.insert(principal);
+        let now = self.environment.now();
+        let principal = self.authenticate(spec, metadata, now);
+        let known = principal.as_ref().ok().and_then(Option::as_ref);
+        if let Some(principal) = known {
+            RequestRecord::note(|request| {
+                // Asked before by another layer it is known already.
+                let _ = request.principal.set(principal.clone());
+            });
         }
-        Ok(limits)
+        let known = known.map(|principal| &**principal);
+        let quota = self.draw(spec, metadata, extensions, known, now).await;
+        let limits = self.limits(metadata, extensions, known, quota, now);
+        let admitted = match quota {
+            Some(quota) if !quota.open => Err(quota.refusal(spec)),
+            _ => principal.and_then(|principal| {
+                self.authorize(spec, principal.as_deref())?;
+                if let Some(principal) = principal {
+                    extensions.insert(principal);
+                }
+                Ok(limits)
+            }),
+        };
+        admitted.map_err(|mut status| {
+            let mut headers = std::mem::take(status.metadata_mut()).into_headers();
+            self.annotate(spec, &limits, &mut headers);
+            *status.metadata_mut() = MetadataMap::from_headers(headers);
+            status
+        })
     }
 
     async fn run<T: Send>(
@@ -141,12 +194,21 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         if limits.answer < Duration::from_millis(1) {
             return Err(too_late(spec));
         }
+        let Some(_counted) = self.in_flight.enter() else {
+            return Err(unavailable());
+        };
         // A panic ends the call, not the connection with all that is under way on it.
         let call = AssertUnwindSafe(call).catch_unwind();
         match tokio::time::timeout(limits.answer, call).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(panicked(spec)),
             Err(_) => Err(too_late(spec)),
+        }
+    }
+
+    fn annotate(&self, _: &'static MethodSpec, limits: &Limits, headers: &mut HeaderMap) {
+        if let Some(quota) = limits.quota {
+            quota.annotate(headers);
         }
     }
 

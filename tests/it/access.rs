@@ -40,7 +40,7 @@ fn bad_tokens(service: &Service) -> Vec<(&'static str, String)> {
 }
 
 /// The operations of the API description, with a path that could be one's.
-fn operations() -> Vec<(Method, String, Vec<String>)> {
+pub(crate) fn operations() -> Vec<(Method, String, Vec<String>)> {
     let description: Value = serde_json::from_str(OPENAPI_JSON).expect("the description");
     let mut operations = Vec::new();
     for (path, item) in description["paths"].as_object().expect("paths") {

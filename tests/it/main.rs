@@ -19,6 +19,8 @@ mod lifecycle;
 mod metrics;
 mod migrate;
 mod openapi;
+mod overload;
+mod rate_limit;
 mod redis;
 mod rest;
 mod store;

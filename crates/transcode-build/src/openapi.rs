@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 description of a contract.
 
 mod errors;
+mod headers;
 mod operation;
 
 use serde_json::{Map, Value, json};
@@ -67,6 +68,7 @@ pub fn document(api: &Api) -> Value {
                     "description": "A JSON Web Token signed with RS256. Its `scope` claim holds the scopes an operation asks for.",
                 },
             },
+            "headers": headers::all(api),
             "responses": errors::responses(&mut schemas),
             "schemas": schemas.finish(),
         },

@@ -11,7 +11,7 @@ pub mod pb {
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 use transcode::MethodSpec;
 use transcode::policy::{BoxStream, Policy};
@@ -45,13 +45,27 @@ impl Library for Echo {
     }
 
     async fn get_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
-        match request.into_inner().name {
+        let mut result = match request.into_inner().name {
             name if name.ends_with("/missing") => Err(Status::not_found("No such book")),
             name => Ok(Response::new(Book {
                 name,
                 ..Book::default()
             })),
+        };
+        let metadata = match &mut result {
+            Ok(answer) => answer.metadata_mut(),
+            Err(status) => status.metadata_mut(),
+        };
+        for (name, value) in [
+            ("x-shelf", "oak"),
+            // These are not for a handler to say over HTTP.
+            ("content-length", "7"),
+            ("grpc-shelf", "oak"),
+        ] {
+            metadata.insert(name, MetadataValue::from_static(value));
         }
+        metadata.insert_bin("x-shelf-bin", MetadataValue::from_bytes(b"oak"));
+        result
     }
 
     async fn list_books(
@@ -148,6 +162,10 @@ impl Policy for ByScope {
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> Result<T, Status> {
         call.await
+    }
+
+    fn annotate(&self, spec: &'static MethodSpec, (): &(), headers: &mut http::HeaderMap) {
+        headers.insert("x-admitted", http::HeaderValue::from_static(spec.name));
     }
 
     fn stream<T: Send + 'static>(

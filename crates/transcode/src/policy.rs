@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_core::Stream;
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -46,6 +46,15 @@ pub trait Policy: Send + Sync + 'static {
         admission: Self::Admission,
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> impl Future<Output = Result<T, Status>> + Send;
+
+    /// Adds headers to the answer of a call that was let in, be it a success or an error. Over gRPC they are its
+    /// metadata. What is refused by [`admit`](Self::admit) brings its own, as the metadata of its status.
+    fn annotate(
+        &self,
+        spec: &'static MethodSpec,
+        admission: &Self::Admission,
+        headers: &mut HeaderMap,
+    );
 
     /// Watches over the messages of an answer that is a stream. It may live for hours, so that a deadline for answers
     /// says nothing about it; what ends it, beside its own end and a caller who goes away, is decided here.
@@ -112,7 +121,8 @@ where
         validate(spec, request.get_ref())?;
         handler(request).await
     };
-    policy.run(spec, admission, call).await
+    let result = policy.run(spec, admission.clone(), call).await;
+    annotated(policy, spec, &admission, result)
 }
 
 /// As [`unary`], for an RPC that answers with a stream.
@@ -138,8 +148,26 @@ where
         validate(spec, request.get_ref())?;
         handler(request).await
     };
-    let answer = policy.run(spec, admission.clone(), call).await?;
+    let result = policy.run(spec, admission.clone(), call).await;
+    let answer = annotated(policy, spec, &admission, result)?;
     Ok(answer.map(|messages| policy.stream(spec, admission, Box::pin(messages))))
+}
+
+/// An answer with what the policy adds to it.
+fn annotated<P: Policy, T>(
+    policy: &P,
+    spec: &'static MethodSpec,
+    admission: &P::Admission,
+    mut result: Result<Response<T>, Status>,
+) -> Result<Response<T>, Status> {
+    let metadata = match &mut result {
+        Ok(answer) => answer.metadata_mut(),
+        Err(status) => status.metadata_mut(),
+    };
+    let mut headers = std::mem::take(metadata).into_headers();
+    policy.annotate(spec, admission, &mut headers);
+    *metadata = MetadataMap::from_headers(headers);
+    result
 }
 
 /// Lets a gRPC call in, unless [`admit`] has done so.

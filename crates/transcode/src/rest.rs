@@ -81,9 +81,11 @@ impl Default for Settings {
             forwarded_headers: &[
                 "authorization",
                 "grpc-timeout",
+                "idempotency-key",
                 "traceparent",
                 "tracestate",
                 "user-agent",
+                "x-forwarded-for",
                 "x-request-id",
             ],
             reasons: &ReasonTable::CANONICAL,

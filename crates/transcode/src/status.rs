@@ -1,6 +1,7 @@
 //! Errors: gRPC statuses with typed details, and what they are in HTTP.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::StatusCode;
 use tonic::{Code, Status};
@@ -15,6 +16,18 @@ pub(crate) const INVALID: &str = "Invalid request parameters";
 /// A status with the contract's name for its code, as `google.rpc.ErrorInfo`.
 pub fn status(reasons: &ReasonTable, code: Code, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, details(reasons, code))
+}
+
+/// As [`status`], for a caller who may come again after `delay`, as `google.rpc.RetryInfo`.
+pub fn retry_later(
+    reasons: &ReasonTable,
+    code: Code,
+    message: impl Into<String>,
+    delay: Duration,
+) -> Status {
+    let mut details = details(reasons, code);
+    details.set_retry_info(Some(delay));
+    Status::with_error_details(code, message, details)
 }
 
 /// The status of a request with violations, as `google.rpc.BadRequest` and `google.rpc.ErrorInfo`.

@@ -40,7 +40,7 @@ async fn operators_see_the_cache() {
     eventually("keys in Redis", async || {
         service.get(&path, &token).await;
         service.get(list, &token).await;
-        let keys: Vec<String> = redis.ask(&["KEYS", "service:*"]).await;
+        let keys: Vec<String> = redis.ask(&["KEYS", "service:products:*"]).await;
         if keys.len() < 2 {
             let rename = json!({"name": format!("Name {pause:?}")});
             service
@@ -52,7 +52,7 @@ async fn operators_see_the_cache() {
         keys.len() == 2
     })
     .await;
-    let keys: Vec<String> = redis.ask(&["KEYS", "service:*"]).await;
+    let keys: Vec<String> = redis.ask(&["KEYS", "service:products:*"]).await;
     let (list_key, product_key) = match &keys[..] {
         [a, b] if a.starts_with("service:products:list:") => (a, b),
         [a, b] => (b, a),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::headers;
 use crate::ir::Body;
 use crate::schema::Schemas;
 
@@ -41,91 +42,89 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         _ => true,
     };
     let error = error(schemas);
-    let retry =
-        json!({"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}});
     let mut responses = Map::new();
-    for (name, code, reason, description, message) in [
+    for (name, code, retry, description, message) in [
         (
             "InvalidParameters",
             3,
-            0,
+            false,
             "Invalid request parameters; `details` names the fields.",
             "Invalid request parameters",
         ),
         (
             "Unauthorized",
             16,
-            0,
+            false,
             "Invalid or expired token.",
             "Invalid or expired token",
         ),
         (
             "Forbidden",
             7,
-            0,
+            false,
             "Insufficient permissions.",
             "Insufficient permissions",
         ),
         (
             "NotFound",
             5,
-            0,
+            false,
             "Resource not found.",
             "Resource not found",
         ),
         (
             "Conflict",
             6,
-            0,
+            false,
             "Resource already exists.",
             "Resource already exists",
         ),
         (
             "NotAcceptable",
             3,
-            0,
+            false,
             "The answer has none of the forms that Accept allows.",
             "The answer is text/event-stream or application/x-ndjson: Accept must allow it",
         ),
         (
             "BodyTooLarge",
             3,
-            0,
+            false,
             "The body is too large.",
             "The body must not be larger than 1048576 bytes",
         ),
         (
             "UnsupportedMediaType",
             3,
-            0,
+            false,
             "The body is not JSON.",
             "Content-Type must be application/json",
         ),
         (
             "RateLimited",
             8,
-            1,
+            true,
             "Too many requests.",
             "Too many requests",
         ),
         (
             "InternalError",
             13,
-            0,
+            false,
             "Internal server error.",
             "An unexpected error occurred",
         ),
         (
             "ServiceUnavailable",
             14,
-            1,
+            true,
             "Service temporarily unavailable.",
             "Service temporarily unavailable",
         ),
         (
             "Timeout",
             4,
-            0,
+            false,
             "The request took too long.",
             "The request took too long",
         ),
@@ -144,8 +143,16 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         }
         let mut response =
             json!({"description": description, "content": {"application/json": media}});
-        if reason == 1 {
-            response["headers"] = retry.clone();
+        let mut headers = if retry {
+            headers::retry_after()
+        } else {
+            Map::new()
+        };
+        if name == "RateLimited" {
+            headers.extend(headers::rate_limit());
+        }
+        if !headers.is_empty() {
+            response["headers"] = Value::Object(headers);
         }
         responses.insert(name.to_owned(), response);
     }

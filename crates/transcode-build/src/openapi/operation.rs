@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::headers;
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
@@ -286,7 +287,9 @@ fn answers(
 ) -> Value {
     let mut answers = Map::new();
     let status = method.options.success_status.max(200).to_string();
-    answers.insert(status, success(schemas, service, method, binding));
+    let mut success = success(schemas, service, method, binding);
+    success["headers"] = Value::Object(success_headers(method, binding));
+    answers.insert(status, success);
     let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
     for (status, name, applies) in [
         ("400", "InvalidParameters", true),
@@ -367,21 +370,27 @@ fn success(
             example
         };
     }
-    let mut answer = json!({
+    json!({
         "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
         "content": {"application/json": media},
-    });
+    })
+}
+
+/// What a successful answer has beside its body.
+fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
+    let text =
+        |description: &str| json!({"description": description, "schema": {"type": "string"}});
+    let mut headers = Map::new();
     if !method.location.is_empty() {
-        answer["headers"] = json!({"Location": {"description": "Path of the new resource.", "schema": {"type": "string"}}});
+        headers.insert("Location".to_owned(), text("Path of the new resource."));
     }
     if method.links.are_in(binding) {
-        answer["headers"] = json!({"Link": {
-            "description": "Other pages of the list, as RFC 8288 has it: `first`, `prev`, `next` and `last`, or `first` \
-                            and `next` for a caller who came by a token.",
-            "schema": {"type": "string"},
-        }});
+        let links = "Other pages of the list, as RFC 8288 has it: `first`, `prev`, `next` and `last`, or `first` \
+                     and `next` for a caller who came by a token.";
+        headers.insert("Link".to_owned(), text(links));
     }
-    answer
+    headers.extend(headers::rate_limit());
+    headers
 }
 
 /// The answer of an RPC whose answer is a stream.

@@ -58,3 +58,37 @@ async fn admission_needs_no_message() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_the_policy_adds_is_metadata_of_answers_and_errors() {
+    let mut request = Request::new(GetBookRequest {
+        name: "shelves/1/books/2".to_owned(),
+    });
+    request
+        .metadata_mut()
+        .insert("authorization", "library:lend".parse().expect("a header"));
+    let answer = stack().lend_book(request).await.expect("lent");
+    assert_eq!(
+        answer.metadata().get("x-admitted").expect("metadata"),
+        "LendBook"
+    );
+    let missing = GetBookRequest {
+        name: "shelves/1/books/missing".to_owned(),
+    };
+    let error = stack().get_book(Request::new(missing)).await;
+    let error = error.expect_err("no such book");
+    assert_eq!(
+        error.metadata().get("x-admitted").expect("metadata"),
+        "GetBook"
+    );
+    assert_eq!(
+        error.metadata().get("x-shelf").expect("metadata"),
+        "oak",
+        "beside the handler's"
+    );
+    let refused = stack()
+        .lend_book(Request::new(GetBookRequest::default()))
+        .await
+        .expect_err("nobody");
+    assert!(refused.metadata().get("x-admitted").is_none());
+}

@@ -430,3 +430,32 @@ fn the_description_has_every_operation() {
         paths.keys()
     );
 }
+
+#[tokio::test]
+async fn what_handler_and_policy_add_are_headers() {
+    for (path, status) in [
+        ("/v1/shelves/1/books/2", StatusCode::OK),
+        ("/v1/shelves/1/books/missing", StatusCode::NOT_FOUND),
+    ] {
+        let response = get(path).await;
+        assert_eq!(response.status(), status);
+        let headers = response.headers();
+        assert_eq!(headers["x-admitted"], "GetBook", "{path}");
+        assert_eq!(headers["x-shelf"], "oak", "{path}");
+        assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        for name in ["grpc-shelf", "x-shelf-bin", "content-length"] {
+            assert!(!headers.contains_key(name), "{name} {path}");
+        }
+    }
+    // What HTTP refuses after admission, and what broke a rule.
+    let media = send(Request::post("/v1/echo"), "text").await;
+    assert_eq!(media.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let broken = get("/v1/echo?int32Value=x").await;
+    assert_eq!(broken.status(), StatusCode::BAD_REQUEST);
+    for response in [media, broken] {
+        assert_eq!(response.headers()["x-admitted"], "Echo");
+    }
+    let refused = send(Request::post("/v1/shelves/1/books/2:lend"), "").await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert!(!refused.headers().contains_key("x-admitted"));
+}

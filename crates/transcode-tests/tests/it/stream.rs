@@ -93,6 +93,7 @@ async fn each_message_is_an_event_with_its_id() {
     ] {
         assert_eq!(response.headers()[name], value, "{name}");
     }
+    assert_eq!(response.headers()["x-admitted"], "WatchBooks");
     let expected = format!("retry: 1000\n\n{}{}", frame("a"), frame("b"));
     assert_eq!(text(response).await, expected);
 }

@@ -83,16 +83,17 @@ impl Reply {
     fn failure(&self, failure: Failure) -> Response<Body> {
         let (settings, context) = (self.transcoder.settings(), self.context.as_ref());
         let spec = self.binding.spec;
-        match failure {
-            Failure::Problem(problem) => render::problem_of(
-                settings,
-                context,
-                spec.reasons,
-                spec.envelope.is_some(),
-                problem,
-            ),
-            Failure::Status(status) => render::failure(settings, context, self.binding, &status),
-        }
+        let problem = match failure {
+            Failure::Problem(problem) => problem,
+            Failure::Status(status) => render::problem(self.binding, &status),
+        };
+        render::problem_of(
+            settings,
+            context,
+            spec.reasons,
+            spec.envelope.is_some(),
+            problem,
+        )
     }
 }
 
@@ -120,7 +121,7 @@ impl Call {
             handler(request)
         };
         match self.run(policy, &unary.input, None, handler).await {
-            Ok((answer, _)) => {
+            Ok((answer, admission)) => {
                 let mut response = render::answer(
                     reply.transcoder.settings(),
                     reply.context.as_ref(),
@@ -133,6 +134,7 @@ impl Call {
                 {
                     links.insert(&uri, rendered::message(&answer), response.headers_mut());
                 }
+                policy.annotate(reply.binding.spec, &admission, response.headers_mut());
                 response
             }
             Err(failure) => reply.failure(failure),
@@ -168,9 +170,14 @@ impl Call {
         let heartbeat = reply.transcoder.settings().heartbeat;
         let opened = match self.run(policy, &streaming.input, refused, handler).await {
             Ok((answer, admission)) => {
-                let messages = policy.stream(spec, admission, Box::pin(answer.into_inner()));
-                let answer = stream::answer(framing, heartbeat, messages).await;
-                answer.map_err(Failure::Status)
+                let (metadata, messages, _) = answer.into_parts();
+                let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
+                let opened = stream::answer(framing, heartbeat, messages).await;
+                let mut response =
+                    opened.unwrap_or_else(|status| reply.failure(Failure::Status(status)));
+                render::metadata(&metadata, response.headers_mut());
+                policy.annotate(spec, &admission, response.headers_mut());
+                Ok(response)
             }
             Err(failure) => Err(failure),
         };
@@ -199,7 +206,8 @@ impl Call {
         T: Send,
         F: Future<Output = Result<T, Status>> + Send,
     {
-        let spec = self.binding.spec;
+        let binding = self.binding;
+        let spec = binding.spec;
         let metadata = forwarded(
             &self.parts.headers,
             self.transcoder.settings().forwarded_headers,
@@ -234,7 +242,11 @@ impl Call {
         let result = policy.run(spec, admission.clone(), call).await;
         match result {
             Ok(answer) => Ok((answer, admission)),
-            Err(status) => Err(problem.map_or(Failure::Status(status), Failure::Problem)),
+            Err(status) => {
+                let mut problem = problem.unwrap_or_else(|| render::problem(binding, &status));
+                policy.annotate(spec, &admission, &mut problem.headers);
+                Err(Failure::Problem(problem))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -28,7 +29,7 @@ pub struct Problem {
     pub(super) message: String,
     reason: Option<String>,
     details: Vec<(String, String)>,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
 }
 
 impl Problem {
@@ -99,6 +100,7 @@ impl Problem {
                     .map(|v| (v.field.clone(), v.description.clone())),
             );
         }
+        metadata(status.metadata(), &mut problem.headers);
         if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
             // Whole seconds, rounded up: a caller must not come back too early.
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
@@ -119,6 +121,33 @@ impl Problem {
 pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
+    }
+}
+
+/// What HTTP itself says of a message, and what belongs to gRPC: metadata of such a name is no header of an answer.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Adds the metadata of an answer to its headers, all that is text.
+pub(super) fn metadata(metadata: &MetadataMap, headers: &mut HeaderMap) {
+    if metadata.is_empty() {
+        return;
+    }
+    for (name, value) in AsRef::<HeaderMap>::as_ref(metadata) {
+        let text = name.as_str();
+        if !RESERVED.contains(&text) && !text.starts_with("grpc-") && !text.ends_with("-bin") {
+            headers.append(name, value.clone());
+        }
     }
 }
 
@@ -191,6 +220,7 @@ pub(super) fn answer<Req, Res>(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    metadata(answer.metadata(), headers);
     if let Some(location) = unary.location.and_then(|location| location(message)) {
         insert(headers, header::LOCATION, &location);
     }
@@ -198,12 +228,7 @@ pub(super) fn answer<Req, Res>(
 }
 
 /// The error of a handler, or of what stands in front of it.
-pub(super) fn failure(
-    settings: &Settings,
-    context: Option<&RequestContext>,
-    binding: &Binding,
-    status: &Status,
-) -> Response<Body> {
+pub(super) fn problem(binding: &Binding, status: &Status) -> Problem {
     let mut problem = Problem::from_status(status);
     let variables: Vec<_> = binding
         .variables
@@ -236,13 +261,7 @@ pub(super) fn failure(
     {
         field.push_str("body");
     }
-    problem_of(
-        settings,
-        context,
-        binding.spec.reasons,
-        binding.spec.envelope.is_some(),
-        problem,
-    )
+    problem
 }
 
 /// An error.

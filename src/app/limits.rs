@@ -1,0 +1,22 @@
+//! Wires what keeps callers within bounds.
+
+use crate::config::Config;
+use crate::rate_limit::{RateLimits, Settings};
+use crate::redis::Redis;
+use crate::system::SystemEnvironment;
+
+/// The limits of callers, unless they may call as often as they like.
+pub(super) fn rate_limits(config: &Config) -> Option<RateLimits<SystemEnvironment>> {
+    let limit = &config.rate_limit;
+    let redis = &config.data.redis;
+    let settings = Settings {
+        requests_per_minute: limit.requests_per_minute,
+        read_requests_per_minute: limit.read_requests_per_minute,
+        write_requests_per_minute: limit.write_requests_per_minute,
+        prefix: config.cache.prefix.clone(),
+        longest_wait: redis.read_timeout.max(redis.write_timeout),
+    };
+    // A connection of their own, on which they wait behind nothing else.
+    let limits = || RateLimits::new(settings, Redis::new(redis), SystemEnvironment);
+    limit.enable.then(limits)
+}
