@@ -6,6 +6,7 @@ mod embedded;
 mod limits;
 mod observability;
 mod ports;
+mod search;
 mod stores;
 
 use std::net::SocketAddr;
@@ -113,6 +114,9 @@ impl App {
             stores.cache(),
             stores.inventory.clone(),
         )?;
+        if stores.search.is_some() {
+            tokio::spawn(search::index(pool.clone(), bell, readiness.clone()));
+        }
         let metrics =
             observability::metrics(parts.started, &pool, &stores, &background, &readiness);
         metrics.add(migrations);

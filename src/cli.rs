@@ -8,6 +8,7 @@ mod config;
 mod counts;
 mod events;
 pub mod healthcheck;
+mod search;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use audit::{AuditCommand, AuditFormat, Since};
 pub use config::ConfigCommand;
 pub use counts::CountsCommand;
 pub use events::{EventsCommand, EventsFormat, Replay};
+pub use search::SearchCommand;
 
 /// A complete command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +103,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: CountsCommand,
+    },
+    /// Look after the index that searches read
+    Search {
+        /// What to do
+        #[command(subcommand)]
+        command: SearchCommand,
     },
     /// Fill a running service with products and show how fast it takes them
     Demo {
@@ -387,6 +395,16 @@ mod tests {
         assert_eq!(command(&["counts", "recount"]), recount);
         let nothing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         assert_eq!(parse(&["counts"]), Err(nothing));
+    }
+
+    #[test]
+    fn products_are_indexed_anew_when_that_is_said() {
+        let reindex = Command::Search {
+            command: SearchCommand::Reindex,
+        };
+        assert_eq!(command(&["search", "reindex"]), reindex);
+        let nothing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        assert_eq!(parse(&["search"]), Err(nothing));
     }
 
     #[test]

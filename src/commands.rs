@@ -6,6 +6,7 @@ mod counts;
 mod database;
 mod demo;
 mod events;
+mod search;
 mod serve;
 mod token;
 
@@ -61,6 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Counts { command } => with_config(&|config| counts::run(config, command)),
         Command::Audit { command } => with_config(&|config| audit::run(config, &command)),
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
+        Command::Search { command } => with_config(&|config| search::run(config, command)),
         Command::Demo {
             count,
             url,

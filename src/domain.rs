@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod list;
 pub mod ports;
 pub mod product;
+pub mod search;
 pub mod shared;
 pub mod value;
 
@@ -21,9 +22,11 @@ pub use event::{Cause, Change, Event};
 pub use id::ProductId;
 pub use inventory::{Availability, Inventory, StockUpdate};
 pub use list::{ListQuery, Page};
-pub use ports::{Environment, InventoryStore, ProductStore, Recorded, Written};
+pub use ports::{Environment, InventoryStore, ProductSearch, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
+pub use search::SearchQuery;
 pub use shared::Shared;
 pub use value::{
-    Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
+    Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, SearchText,
+    Sku, Warehouse,
 };

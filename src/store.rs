@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod outbox;
 pub mod postgres;
 pub mod products;
+pub mod search_index;
 
 pub use audit::PgAudit;
 pub use bell::Bell;
@@ -19,3 +20,4 @@ pub use inbox::PgInbox;
 pub use inventory::PgInventory;
 pub use outbox::PgOutbox;
 pub use products::PgProducts;
+pub use search_index::PgSearchIndex;

@@ -222,7 +222,7 @@ async fn count(counts: PgCounts, bell: Bell, readiness: Readiness) {
 }
 
 /// Waits for the tables, which may not be there yet.
-async fn has_tables(readiness: &Readiness) -> bool {
+pub(super) async fn has_tables(readiness: &Readiness) -> bool {
     let mut states = readiness.subscribe();
     states
         .wait_for(|state| matches!(state, State::Ready | State::Stopping))

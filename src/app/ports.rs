@@ -64,6 +64,7 @@ pub(super) fn ports(
     });
     let handler = CatalogHandler::new(
         catalog,
+        stores.search,
         stores.inventory,
         background.feed(),
         config.features.max_products_per_request,

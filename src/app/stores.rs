@@ -12,6 +12,8 @@ use crate::system::SystemEnvironment;
 /// What requests and events read and write.
 pub(super) struct Stores {
     pub(super) products: CachedProducts<PgProducts>,
+    /// Without it nothing is indexed.
+    pub(super) search: Option<PgProducts>,
     pub(super) inventory: Inventory<PgInventory, SystemEnvironment>,
     pub(super) redis: Option<Redis>,
     pub(super) connections: ConnectionUse,
@@ -33,6 +35,7 @@ impl Stores {
         let inventory = PgInventory::new(pool.clone(), bell.clone());
         Self {
             connections: products.connection_use(),
+            search: (config.features.enable_search_indexing).then(|| products.clone()),
             products: CachedProducts::new(products, redis.clone(), settings),
             inventory: Inventory::new(inventory, SystemEnvironment),
             redis,

@@ -43,6 +43,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("CACHE_PRODUCT_TTL", "cache.product_ttl"),
     ("CACHE_LIST_TTL", "cache.list_ttl"),
     ("CACHE_LOCAL_MAX_BYTES", "cache.local_max_bytes"),
+    ("ENABLE_SEARCH_INDEXING", "features.enable_search_indexing"),
     ("CONSUL_ADDRESS", "consul.address"),
     ("CONSUL_SCHEME", "consul.scheme"),
     ("CONSUL_DATACENTER", "consul.datacenter"),

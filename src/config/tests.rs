@@ -57,6 +57,7 @@ fn other_value(name: &str, file: &str) -> String {
         | "JWT_DEV_KEY"
         | "ENABLE_CACHING"
         | "ENABLE_AUDIT_LOGGING"
+        | "ENABLE_SEARCH_INDEXING"
         | "RATE_LIMIT_ENABLE" => "false",
         "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
         "AUDIT_READS" => "true",

@@ -177,7 +177,7 @@ impl Token {
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The products of the page, the newest first.
+    /// The products of the page: of a list the newest first, of a search the best.
     pub items: Vec<ProductSummary>,
     /// Products in all pages.
     pub total: i64,

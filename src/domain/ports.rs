@@ -11,6 +11,7 @@ use super::id::ProductId;
 use super::inventory::{Availability, ProductStock, StockUpdate, Verdict};
 use super::list::{ListQuery, Page};
 use super::product::Product;
+use super::search::SearchQuery;
 use super::shared::Shared;
 use super::value::Sku;
 
@@ -67,6 +68,12 @@ pub trait ProductStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Shared<Product>>>> + Send {
         async { Ok(self.find_by_sku(sku).await?.map(Shared::new)) }
     }
+}
+
+/// Finds products by their words, a moment after they have changed.
+pub trait ProductSearch: Send + Sync + 'static {
+    /// A page of the products that match, the best first.
+    fn search(&self, query: &SearchQuery) -> impl Future<Output = Result<Page>> + Send;
 }
 
 /// Keeps what is in stock, and with each change of it a note for those who follow the changes of products.

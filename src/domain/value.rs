@@ -107,6 +107,17 @@ text!(
     |text| check_text(text, 1, 50)
 );
 text!(
+    /// What is searched for: 1 to 200 characters, a letter or a digit among them.
+    SearchText,
+    |text| {
+        check_text(text, 1, 200)?;
+        if !text.chars().any(char::is_alphanumeric) {
+            return Err("Must contain a letter or a digit".to_owned());
+        }
+        Ok(())
+    }
+);
+text!(
     /// ISO 4217 currency code: three capital letters.
     Currency,
     |text| {

@@ -6,12 +6,12 @@ use transcode::Rendered;
 use transcode::policy::BoxStream;
 
 use super::cause::cause;
-use super::error::{ended, status};
+use super::error::{ended, search_is_off, status};
 use super::{convert, watch};
 use crate::domain::ProductId;
 use crate::domain::catalog::Catalog;
 use crate::domain::inventory::Inventory;
-use crate::domain::ports::{Environment, InventoryStore, ProductStore};
+use crate::domain::ports::{Environment, InventoryStore, ProductSearch, ProductStore};
 use crate::events;
 use crate::events::feed::Feed;
 use crate::pb::catalog::v1 as pb;
@@ -19,24 +19,30 @@ use crate::pb::catalog::v1::catalog_service_server::CatalogService;
 use crate::telemetry::request::RequestRecord;
 
 /// The handlers of the catalog's RPCs. What they get was let in and keeps the rules of the contract already.
-pub struct CatalogHandler<S, I, E> {
+pub struct CatalogHandler<S, F, I, E> {
     catalog: Catalog<S, E>,
+    search: Option<F>,
     inventory: Inventory<I, E>,
     feed: Feed,
     max_products: i32,
 }
 
-impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogHandler<S, I, E> {
-    /// Handlers over a catalog, the inventory of its products and the feed of its changes; `max_products` is how many
-    /// products a page may have, 1 to [`ListQuery::MAX_LIMIT`](crate::domain::ListQuery::MAX_LIMIT).
+impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment>
+    CatalogHandler<S, F, I, E>
+{
+    /// Handlers over a catalog, what finds its products unless that is switched off, the inventory of its products and
+    /// the feed of its changes; `max_products` is how many products a page may have, 1 to
+    /// [`ListQuery::MAX_LIMIT`](crate::domain::ListQuery::MAX_LIMIT).
     pub const fn new(
         catalog: Catalog<S, E>,
+        search: Option<F>,
         inventory: Inventory<I, E>,
         feed: Feed,
         max_products: i32,
     ) -> Self {
         Self {
             catalog,
+            search,
             inventory,
             feed,
             max_products,
@@ -50,8 +56,8 @@ fn about(product: ProductId) {
 }
 
 #[tonic::async_trait]
-impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
-    for CatalogHandler<S, I, E>
+impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> CatalogService
+    for CatalogHandler<S, F, I, E>
 {
     async fn list_products(
         &self,
@@ -66,6 +72,20 @@ impl<S: ProductStore, I: InventoryStore, E: Environment> CatalogService
             .map_err(|error| status(&error))?;
         let rendered = page.derived(|page| Rendered::new(convert::page(&query, page.clone())));
         Ok(rendered.answer(&request))
+    }
+
+    async fn search_products(
+        &self,
+        request: Request<pb::SearchProductsRequest>,
+    ) -> Result<Response<pb::SearchProductsResponse>, Status> {
+        let search = self.search.as_ref().ok_or_else(search_is_off)?;
+        let query = convert::search_query(request.get_ref(), self.max_products)
+            .map_err(|error| status(&error))?;
+        let page = search
+            .search(&query)
+            .await
+            .map_err(|error| status(&error))?;
+        Ok(Response::new(convert::matches(&query, page)))
     }
 
     async fn get_product(

@@ -10,6 +10,7 @@ use crate::domain::id::ProductId;
 use crate::domain::inventory::{Availability, ProductStock};
 use crate::domain::list::{ListQuery, Page};
 use crate::domain::product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
+use crate::domain::search::SearchQuery;
 use crate::domain::value::{
     Amount, Attributes, Brand, Category, Currency, Description, Money, ProductName, Sku, Warehouse,
 };
@@ -110,6 +111,17 @@ pub(super) fn list_query(request: &pb::ListProductsRequest, most: i32) -> Result
         request.category.as_deref(),
         request.warehouse.as_deref(),
         request.page_token.as_deref(),
+    )
+}
+
+pub(super) fn search_query(request: &pb::SearchProductsRequest, most: i32) -> Result<SearchQuery> {
+    SearchQuery::parse(
+        most,
+        &request.q,
+        request.page,
+        request.limit,
+        request.category.as_deref(),
+        request.warehouse.as_deref(),
     )
 }
 
@@ -226,14 +238,25 @@ const fn status(status: pb::ProductStatus) -> ProductStatus {
 
 pub(super) fn page(query: &ListQuery, page: Page) -> pb::ListProductsResponse {
     pb::ListProductsResponse {
-        pagination: Some(pb::Pagination {
-            page: query.page(),
-            limit: query.limit(),
-            total: clamp(page.total),
-            total_pages: clamp(page.pages(query.limit())),
-            next_page_token: page.next,
-        }),
+        pagination: Some(pagination(query, &page)),
         products: page.items.into_iter().map(summary).collect(),
+    }
+}
+
+pub(super) fn matches(query: &SearchQuery, page: Page) -> pb::SearchProductsResponse {
+    pb::SearchProductsResponse {
+        pagination: Some(pagination(query.list(), &page)),
+        products: page.items.into_iter().map(summary).collect(),
+    }
+}
+
+fn pagination(query: &ListQuery, page: &Page) -> pb::Pagination {
+    pb::Pagination {
+        page: query.page(),
+        limit: query.limit(),
+        total: clamp(page.total),
+        total_pages: clamp(page.pages(query.limit())),
+        next_page_token: page.next.clone(),
     }
 }
 

@@ -35,6 +35,15 @@ pub fn status(error: &Error) -> Status {
     }
 }
 
+/// The status of a search where there is none.
+pub fn search_is_off() -> Status {
+    named(
+        &REASONS,
+        Code::Unimplemented,
+        "Search is switched off: features.enable_search_indexing is false",
+    )
+}
+
 /// The status of a watch that can't go on.
 pub fn ended(ended: &Ended) -> Status {
     use tonic_types::{ErrorDetails, StatusExt as _};

@@ -3,6 +3,7 @@
 mod list;
 mod lookup;
 mod row;
+mod search;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgConnection;

@@ -23,6 +23,7 @@ mod overload;
 mod rate_limit;
 mod redis;
 mod rest;
+mod search;
 mod store;
 mod support;
 mod tls;

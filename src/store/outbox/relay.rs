@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::super::counts::recount;
 use super::super::error::from_sqlx;
+use super::super::search_index;
 use super::{Batch, Message, PgOutbox, Position, Row, Snapshot, recorded, select_events, xid_text};
 use crate::domain::error::Result;
 use crate::domain::{ProductId, Recorded};
@@ -117,7 +118,9 @@ impl PgOutbox {
             r#"SELECT after::text AS "after!", upto::text AS "upto!", xid::text::bigint AS "xid!", seq,
                       set_config('synchronous_commit', 'off', true) AS lazily,
                       pg_current_snapshot()::text AS "now!",
-                      (SELECT pg_snapshot_xmax(after)::text::bigint FROM product_counts_position) AS "counted!"
+                      (SELECT pg_snapshot_xmax(after)::text::bigint FROM product_counts_position) AS "counted!",
+                      (SELECT pg_snapshot_xmax(coalesce(upto, after))::text::bigint
+                         FROM product_search_position) AS "indexed!"
                  FROM outbox_relay FOR UPDATE SKIP LOCKED"#
         )
         .fetch_optional(&mut *transaction)
@@ -126,7 +129,9 @@ impl PgOutbox {
         let Some(row) = row else { return Ok(None) };
         let position = Position::from_row(&row.after, &row.upto, recorded(row.xid, row.seq)?)?;
         let now = Position::from_row(&row.now, &row.now, Recorded { xid: 0, seq: 0 })?;
-        let furthest = position.upto.xmax().max(recorded(row.counted, 0)?.xid);
+        let furthest = (position.upto.xmax())
+            .max(recorded(row.counted, 0)?.xid)
+            .max(recorded(row.indexed, 0)?.xid);
         // Asked once more: another relay may have moved the position on after that statement began.
         if furthest > now.upto.xmax() && furthest > self.snapshot().await?.xmax() {
             tracing::warn!(
@@ -254,7 +259,8 @@ async fn restore(pool: &PgPool, transaction: &mut PgConnection) -> sqlx::Result<
     )
     .execute(&mut *transaction)
     .await?;
-    // Which of the events the counts hold can't be told any more.
+    // Which of the events the counts and the search index hold can't be told any more.
+    search_index::begin_anew(transaction).await?;
     recount(transaction).await
 }
 

@@ -11,16 +11,16 @@ use crate::domain::{Category, ListQuery, Page, Warehouse};
 
 /// The total, and a product when there is one.
 pub(super) struct ListRow {
-    total: i64,
-    id: Option<Uuid>,
-    sku: Option<String>,
-    name: Option<String>,
-    category: Option<String>,
-    warehouse_id: Option<String>,
-    price_amount: Option<Decimal>,
-    currency: Option<String>,
-    created_at: Option<OffsetDateTime>,
-    updated_at: Option<OffsetDateTime>,
+    pub(super) total: i64,
+    pub(super) id: Option<Uuid>,
+    pub(super) sku: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) warehouse_id: Option<String>,
+    pub(super) price_amount: Option<Decimal>,
+    pub(super) currency: Option<String>,
+    pub(super) created_at: Option<OffsetDateTime>,
+    pub(super) updated_at: Option<OffsetDateTime>,
 }
 
 impl ListRow {

@@ -29,7 +29,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n catalog/v1/catalog_service.proto\x12\ncatalog.v1\x1a\x17\x63\x61talog/v1/events.proto\x1a\x18\x63\x61talog/v1/product.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x01\n\x13ListProductsRequest\x12\x17\n\x04page\x18\x01 \x01(\x05H\x00R\x04page\x88\x01\x01\x12\x19\n\x05limit\x18\x02 \x01(\x05H\x01R\x05limit\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x03 \x01(\tH\x02R\x08\x63\x61tegory\x88\x01\x01\x12!\n\twarehouse\x18\x04 \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\"\n\npage_token\x18\x05 \x01(\tH\x04R\tpageToken\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\x0b\n\t_categoryB\x0c\n\n_warehouseB\r\n\x0b_page_token\"\x86\x01\n\x14ListProductsResponse\x12\x36\n\x08products\x18\x01 \x03(\x0b\x32\x1a.catalog.v1.ProductSummaryR\x08products\x12\x36\n\npagination\x18\x02 \x01(\x0b\x32\x16.catalog.v1.PaginationR\npagination\"\xae\x01\n\nPagination\x12\x12\n\x04page\x18\x01 \x01(\x05R\x04page\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n\x05total\x18\x03 \x01(\x05R\x05total\x12\x1f\n\x0btotal_pages\x18\x04 \x01(\x05R\ntotalPages\x12+\n\x0fnext_page_token\x18\x05 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"@\n\x11GetProductRequest\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x12\n\x03sku\x18\x02 \x01(\tH\x00R\x03skuB\x05\n\x03key\"C\n\x12GetProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"\x8c\x03\n\x14\x43reateProductRequest\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00R\x0b\x64\x65scription\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x04 \x01(\tH\x01R\x08\x63\x61tegory\x88\x01\x01\x12\x19\n\x05\x62rand\x18\x05 \x01(\tH\x02R\x05\x62rand\x88\x01\x01\x12\x37\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\nattributes\x12\'\n\x05price\x18\x07 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\x08 \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\x31\n\x06status\x18\t \x01(\x0e\x32\x19.catalog.v1.ProductStatusR\x06statusB\x0e\n\x0c_descriptionB\x0b\n\t_categoryB\x08\n\x06_brandB\x0c\n\n_warehouse\"F\n\x15\x43reateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"\x82\x01\n\x14UpdateProductRequest\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"F\n\x15UpdateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"&\n\x14\x44\x65leteProductRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15\x44\x65leteProductResponse\"5\n\x14ListInventoryRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"\x85\x01\n\x15ListInventoryResponse\x12:\n\nwarehouses\x18\x01 \x03(\x0b\x32\x1a.catalog.v1.WarehouseStockR\nwarehouses\x12\x30\n\x06totals\x18\x02 \x01(\x0b\x32\x18.catalog.v1.AvailabilityR\x06totals\"\xbf\x01\n\x0eWarehouseStock\x12\x1c\n\twarehouse\x18\x01 \x01(\tR\twarehouse\x12\x1a\n\x08quantity\x18\x02 \x01(\x05R\x08quantity\x12\x1a\n\x08reserved\x18\x03 \x01(\x05R\x08reserved\x12\x1c\n\tavailable\x18\x04 \x01(\x05R\tavailable\x12\x39\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\"\x98\x01\n\x14WatchProductsRequest\x12\x1f\n\x08\x63\x61tegory\x18\x01 \x01(\tH\x00R\x08\x63\x61tegory\x88\x01\x01\x12!\n\twarehouse\x18\x02 \x01(\tH\x01R\twarehouse\x88\x01\x01\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeTokenB\x0b\n\t_categoryB\x0c\n\n_warehouse\"\xbb\x02\n\x15WatchProductsResponse\x12;\n\x07\x63reated\x18\x01 \x01(\x0b\x32\x1f.catalog.v1.ProductCreatedEventH\x00R\x07\x63reated\x12;\n\x07updated\x18\x02 \x01(\x0b\x32\x1f.catalog.v1.ProductUpdatedEventH\x00R\x07updated\x12;\n\x07\x64\x65leted\x18\x03 \x01(\x0b\x32\x1f.catalog.v1.ProductDeletedEventH\x00R\x07\x64\x65leted\x12\x33\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x16.catalog.v1.ListEffectH\x01R\x06\x65\x66\x66\x65\x63t\x88\x01\x01\x12!\n\x0cresume_token\x18\x05 \x01(\tR\x0bresumeTokenB\x08\n\x06\x63hangeB\t\n\x07_effect*q\n\nListEffect\x12\x1b\n\x17LIST_EFFECT_UNSPECIFIED\x10\x00\x12\x17\n\x13LIST_EFFECT_ENTERED\x10\x01\x12\x17\n\x13LIST_EFFECT_CHANGED\x10\x02\x12\x14\n\x10LIST_EFFECT_LEFT\x10\x03\x32\xf9\x04\n\x0e\x43\x61talogService\x12V\n\x0cListProducts\x12\x1f.catalog.v1.ListProductsRequest\x1a .catalog.v1.ListProductsResponse\"\x03\x90\x02\x01\x12P\n\nGetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\"\x03\x90\x02\x01\x12T\n\rCreateProduct\x12 .catalog.v1.CreateProductRequest\x1a!.catalog.v1.CreateProductResponse\x12T\n\rUpdateProduct\x12 .catalog.v1.UpdateProductRequest\x1a!.catalog.v1.UpdateProductResponse\x12Y\n\rDeleteProduct\x12 .catalog.v1.DeleteProductRequest\x1a!.catalog.v1.DeleteProductResponse\"\x03\x90\x02\x02\x12Y\n\rListInventory\x12 .catalog.v1.ListInventoryRequest\x1a!.catalog.v1.ListInventoryResponse\"\x03\x90\x02\x01\x12[\n\rWatchProducts\x12 .catalog.v1.WatchProductsRequest\x1a!.catalog.v1.WatchProductsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n catalog/v1/catalog_service.proto\x12\ncatalog.v1\x1a\x17\x63\x61talog/v1/events.proto\x1a\x18\x63\x61talog/v1/product.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x01\n\x13ListProductsRequest\x12\x17\n\x04page\x18\x01 \x01(\x05H\x00R\x04page\x88\x01\x01\x12\x19\n\x05limit\x18\x02 \x01(\x05H\x01R\x05limit\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x03 \x01(\tH\x02R\x08\x63\x61tegory\x88\x01\x01\x12!\n\twarehouse\x18\x04 \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\"\n\npage_token\x18\x05 \x01(\tH\x04R\tpageToken\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\x0b\n\t_categoryB\x0c\n\n_warehouseB\r\n\x0b_page_token\"\x86\x01\n\x14ListProductsResponse\x12\x36\n\x08products\x18\x01 \x03(\x0b\x32\x1a.catalog.v1.ProductSummaryR\x08products\x12\x36\n\npagination\x18\x02 \x01(\x0b\x32\x16.catalog.v1.PaginationR\npagination\"\xae\x01\n\nPagination\x12\x12\n\x04page\x18\x01 \x01(\x05R\x04page\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n\x05total\x18\x03 \x01(\x05R\x05total\x12\x1f\n\x0btotal_pages\x18\x04 \x01(\x05R\ntotalPages\x12+\n\x0fnext_page_token\x18\x05 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"\xcb\x01\n\x15SearchProductsRequest\x12\x0c\n\x01q\x18\x01 \x01(\tR\x01q\x12\x1f\n\x08\x63\x61tegory\x18\x02 \x01(\tH\x00R\x08\x63\x61tegory\x88\x01\x01\x12!\n\twarehouse\x18\x03 \x01(\tH\x01R\twarehouse\x88\x01\x01\x12\x17\n\x04page\x18\x04 \x01(\x05H\x02R\x04page\x88\x01\x01\x12\x19\n\x05limit\x18\x05 \x01(\x05H\x03R\x05limit\x88\x01\x01\x42\x0b\n\t_categoryB\x0c\n\n_warehouseB\x07\n\x05_pageB\x08\n\x06_limit\"\x88\x01\n\x16SearchProductsResponse\x12\x36\n\x08products\x18\x01 \x03(\x0b\x32\x1a.catalog.v1.ProductSummaryR\x08products\x12\x36\n\npagination\x18\x02 \x01(\x0b\x32\x16.catalog.v1.PaginationR\npagination\"@\n\x11GetProductRequest\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x12\n\x03sku\x18\x02 \x01(\tH\x00R\x03skuB\x05\n\x03key\"C\n\x12GetProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"\x8c\x03\n\x14\x43reateProductRequest\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00R\x0b\x64\x65scription\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x04 \x01(\tH\x01R\x08\x63\x61tegory\x88\x01\x01\x12\x19\n\x05\x62rand\x18\x05 \x01(\tH\x02R\x05\x62rand\x88\x01\x01\x12\x37\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\nattributes\x12\'\n\x05price\x18\x07 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\x08 \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\x31\n\x06status\x18\t \x01(\x0e\x32\x19.catalog.v1.ProductStatusR\x06statusB\x0e\n\x0c_descriptionB\x0b\n\t_categoryB\x08\n\x06_brandB\x0c\n\n_warehouse\"F\n\x15\x43reateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"\x82\x01\n\x14UpdateProductRequest\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"F\n\x15UpdateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x13.catalog.v1.ProductR\x07product\"&\n\x14\x44\x65leteProductRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15\x44\x65leteProductResponse\"5\n\x14ListInventoryRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"\x85\x01\n\x15ListInventoryResponse\x12:\n\nwarehouses\x18\x01 \x03(\x0b\x32\x1a.catalog.v1.WarehouseStockR\nwarehouses\x12\x30\n\x06totals\x18\x02 \x01(\x0b\x32\x18.catalog.v1.AvailabilityR\x06totals\"\xbf\x01\n\x0eWarehouseStock\x12\x1c\n\twarehouse\x18\x01 \x01(\tR\twarehouse\x12\x1a\n\x08quantity\x18\x02 \x01(\x05R\x08quantity\x12\x1a\n\x08reserved\x18\x03 \x01(\x05R\x08reserved\x12\x1c\n\tavailable\x18\x04 \x01(\x05R\tavailable\x12\x39\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\"\x98\x01\n\x14WatchProductsRequest\x12\x1f\n\x08\x63\x61tegory\x18\x01 \x01(\tH\x00R\x08\x63\x61tegory\x88\x01\x01\x12!\n\twarehouse\x18\x02 \x01(\tH\x01R\twarehouse\x88\x01\x01\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeTokenB\x0b\n\t_categoryB\x0c\n\n_warehouse\"\xbb\x02\n\x15WatchProductsResponse\x12;\n\x07\x63reated\x18\x01 \x01(\x0b\x32\x1f.catalog.v1.ProductCreatedEventH\x00R\x07\x63reated\x12;\n\x07updated\x18\x02 \x01(\x0b\x32\x1f.catalog.v1.ProductUpdatedEventH\x00R\x07updated\x12;\n\x07\x64\x65leted\x18\x03 \x01(\x0b\x32\x1f.catalog.v1.ProductDeletedEventH\x00R\x07\x64\x65leted\x12\x33\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x16.catalog.v1.ListEffectH\x01R\x06\x65\x66\x66\x65\x63t\x88\x01\x01\x12!\n\x0cresume_token\x18\x05 \x01(\tR\x0bresumeTokenB\x08\n\x06\x63hangeB\t\n\x07_effect*q\n\nListEffect\x12\x1b\n\x17LIST_EFFECT_UNSPECIFIED\x10\x00\x12\x17\n\x13LIST_EFFECT_ENTERED\x10\x01\x12\x17\n\x13LIST_EFFECT_CHANGED\x10\x02\x12\x14\n\x10LIST_EFFECT_LEFT\x10\x03\x32\xd7\x05\n\x0e\x43\x61talogService\x12V\n\x0cListProducts\x12\x1f.catalog.v1.ListProductsRequest\x1a .catalog.v1.ListProductsResponse\"\x03\x90\x02\x01\x12\\\n\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\"\x03\x90\x02\x01\x12P\n\nGetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\"\x03\x90\x02\x01\x12T\n\rCreateProduct\x12 .catalog.v1.CreateProductRequest\x1a!.catalog.v1.CreateProductResponse\x12T\n\rUpdateProduct\x12 .catalog.v1.UpdateProductRequest\x1a!.catalog.v1.UpdateProductResponse\x12Y\n\rDeleteProduct\x12 .catalog.v1.DeleteProductRequest\x1a!.catalog.v1.DeleteProductResponse\"\x03\x90\x02\x02\x12Y\n\rListInventory\x12 .catalog.v1.ListInventoryRequest\x1a!.catalog.v1.ListInventoryResponse\"\x03\x90\x02\x01\x12[\n\rWatchProducts\x12 .catalog.v1.WatchProductsRequest\x1a!.catalog.v1.WatchProductsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ListProducts']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001'
+  _globals['_CATALOGSERVICE'].methods_by_name['SearchProducts']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['SearchProducts']._serialized_options = b'\220\002\001'
   _globals['_CATALOGSERVICE'].methods_by_name['GetProduct']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['GetProduct']._serialized_options = b'\220\002\001'
   _globals['_CATALOGSERVICE'].methods_by_name['DeleteProduct']._loaded_options = None
@@ -46,40 +48,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGSERVICE'].methods_by_name['ListInventory']._serialized_options = b'\220\002\001'
   _globals['_CATALOGSERVICE'].methods_by_name['WatchProducts']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['WatchProducts']._serialized_options = b'\220\002\001'
-  _globals['_LISTEFFECT']._serialized_start=2485
-  _globals['_LISTEFFECT']._serialized_end=2598
+  _globals['_LISTEFFECT']._serialized_start=2830
+  _globals['_LISTEFFECT']._serialized_end=2943
   _globals['_LISTPRODUCTSREQUEST']._serialized_start=197
   _globals['_LISTPRODUCTSREQUEST']._serialized_end=435
   _globals['_LISTPRODUCTSRESPONSE']._serialized_start=438
   _globals['_LISTPRODUCTSRESPONSE']._serialized_end=572
   _globals['_PAGINATION']._serialized_start=575
   _globals['_PAGINATION']._serialized_end=749
-  _globals['_GETPRODUCTREQUEST']._serialized_start=751
-  _globals['_GETPRODUCTREQUEST']._serialized_end=815
-  _globals['_GETPRODUCTRESPONSE']._serialized_start=817
-  _globals['_GETPRODUCTRESPONSE']._serialized_end=884
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=887
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=1283
-  _globals['_CREATEPRODUCTRESPONSE']._serialized_start=1285
-  _globals['_CREATEPRODUCTRESPONSE']._serialized_end=1355
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=1358
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=1488
-  _globals['_UPDATEPRODUCTRESPONSE']._serialized_start=1490
-  _globals['_UPDATEPRODUCTRESPONSE']._serialized_end=1560
-  _globals['_DELETEPRODUCTREQUEST']._serialized_start=1562
-  _globals['_DELETEPRODUCTREQUEST']._serialized_end=1600
-  _globals['_DELETEPRODUCTRESPONSE']._serialized_start=1602
-  _globals['_DELETEPRODUCTRESPONSE']._serialized_end=1625
-  _globals['_LISTINVENTORYREQUEST']._serialized_start=1627
-  _globals['_LISTINVENTORYREQUEST']._serialized_end=1680
-  _globals['_LISTINVENTORYRESPONSE']._serialized_start=1683
-  _globals['_LISTINVENTORYRESPONSE']._serialized_end=1816
-  _globals['_WAREHOUSESTOCK']._serialized_start=1819
-  _globals['_WAREHOUSESTOCK']._serialized_end=2010
-  _globals['_WATCHPRODUCTSREQUEST']._serialized_start=2013
-  _globals['_WATCHPRODUCTSREQUEST']._serialized_end=2165
-  _globals['_WATCHPRODUCTSRESPONSE']._serialized_start=2168
-  _globals['_WATCHPRODUCTSRESPONSE']._serialized_end=2483
-  _globals['_CATALOGSERVICE']._serialized_start=2601
-  _globals['_CATALOGSERVICE']._serialized_end=3234
+  _globals['_SEARCHPRODUCTSREQUEST']._serialized_start=752
+  _globals['_SEARCHPRODUCTSREQUEST']._serialized_end=955
+  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_start=958
+  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_end=1094
+  _globals['_GETPRODUCTREQUEST']._serialized_start=1096
+  _globals['_GETPRODUCTREQUEST']._serialized_end=1160
+  _globals['_GETPRODUCTRESPONSE']._serialized_start=1162
+  _globals['_GETPRODUCTRESPONSE']._serialized_end=1229
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=1232
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=1628
+  _globals['_CREATEPRODUCTRESPONSE']._serialized_start=1630
+  _globals['_CREATEPRODUCTRESPONSE']._serialized_end=1700
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=1703
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=1833
+  _globals['_UPDATEPRODUCTRESPONSE']._serialized_start=1835
+  _globals['_UPDATEPRODUCTRESPONSE']._serialized_end=1905
+  _globals['_DELETEPRODUCTREQUEST']._serialized_start=1907
+  _globals['_DELETEPRODUCTREQUEST']._serialized_end=1945
+  _globals['_DELETEPRODUCTRESPONSE']._serialized_start=1947
+  _globals['_DELETEPRODUCTRESPONSE']._serialized_end=1970
+  _globals['_LISTINVENTORYREQUEST']._serialized_start=1972
+  _globals['_LISTINVENTORYREQUEST']._serialized_end=2025
+  _globals['_LISTINVENTORYRESPONSE']._serialized_start=2028
+  _globals['_LISTINVENTORYRESPONSE']._serialized_end=2161
+  _globals['_WAREHOUSESTOCK']._serialized_start=2164
+  _globals['_WAREHOUSESTOCK']._serialized_end=2355
+  _globals['_WATCHPRODUCTSREQUEST']._serialized_start=2358
+  _globals['_WATCHPRODUCTSREQUEST']._serialized_end=2510
+  _globals['_WATCHPRODUCTSRESPONSE']._serialized_start=2513
+  _globals['_WATCHPRODUCTSRESPONSE']._serialized_end=2828
+  _globals['_CATALOGSERVICE']._serialized_start=2946
+  _globals['_CATALOGSERVICE']._serialized_end=3673
 # @@protoc_insertion_point(module_scope)

@@ -162,7 +162,7 @@ class Pagination(_message.Message):
     limit: _builtins.int
     """Items per page."""
     total: _builtins.int
-    """Items in all pages: exactly those that are there when the page is read."""
+    """Items in all pages: exactly those that are there when the page is read, or the first 1,000 that a search finds."""
     total_pages: _builtins.int
     """Number of pages."""
     next_page_token: _builtins.str
@@ -185,6 +185,89 @@ class Pagination(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__next_page_token) -> _WhichOneofReturnType__next_page_token | None: ...
 
 Global___Pagination: _TypeAlias = Pagination  # noqa: Y015
+
+@_typing.final
+class SearchProductsRequest(_message.Message):
+    """Request of SearchProducts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    Q_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    WAREHOUSE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    q: _builtins.str
+    """What is searched for: 1 to 200 characters, a letter or a digit among them."""
+    category: _builtins.str
+    """Only products of this category."""
+    warehouse: _builtins.str
+    """Only products of this warehouse."""
+    page: _builtins.int
+    """Page number, from 1 (default: 1)."""
+    limit: _builtins.int
+    """Items per page, 1 to 100 (default: 20)."""
+    def __init__(
+        self,
+        *,
+        q: _builtins.str = ...,
+        category: _builtins.str | None = ...,
+        warehouse: _builtins.str | None = ...,
+        page: _builtins.int | None = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "warehouse", b"warehouse"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_limit", b"_limit", "_page", b"_page", "_warehouse", b"_warehouse", "category", b"category", "limit", b"limit", "page", b"page", "q", b"q", "warehouse", b"warehouse"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__category: _TypeAlias = _typing.Literal["category"]  # noqa: Y015
+    _WhichOneofArgType__category: _TypeAlias = _typing.Literal["_category", b"_category"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__warehouse: _TypeAlias = _typing.Literal["warehouse"]  # noqa: Y015
+    _WhichOneofArgType__warehouse: _TypeAlias = _typing.Literal["_warehouse", b"_warehouse"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__category) -> _WhichOneofReturnType__category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warehouse) -> _WhichOneofReturnType__warehouse | None: ...
+
+Global___SearchProductsRequest: _TypeAlias = SearchProductsRequest  # noqa: Y015
+
+@_typing.final
+class SearchProductsResponse(_message.Message):
+    """Response of SearchProducts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    PAGINATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[_product_pb2.ProductSummary]:
+        """The products of the page."""
+
+    @_builtins.property
+    def pagination(self) -> Global___Pagination:
+        """Where the page stands among the first 1,000 matches; it has no token."""
+
+    def __init__(
+        self,
+        *,
+        products: _abc.Iterable[_product_pb2.ProductSummary] | None = ...,
+        pagination: Global___Pagination | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination", "products", b"products"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchProductsResponse: _TypeAlias = SearchProductsResponse  # noqa: Y015
 
 @_typing.final
 class GetProductRequest(_message.Message):

@@ -40,6 +40,11 @@ class CatalogServiceStub:
                 request_serializer=catalog_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
                 response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
                 _registered_method=True)
+        self.SearchProducts = channel.unary_unary(
+                '/catalog.v1.CatalogService/SearchProducts',
+                request_serializer=catalog_dot_v1_dot_catalog__service__pb2.SearchProductsRequest.SerializeToString,
+                response_deserializer=catalog_dot_v1_dot_catalog__service__pb2.SearchProductsResponse.FromString,
+                _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/catalog.v1.CatalogService/GetProduct',
                 request_serializer=catalog_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
@@ -78,6 +83,22 @@ class CatalogServiceServicer:
 
     def ListProducts(self, request, context):
         """Retrieve a product list with filtering and pagination, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchProducts(self, request, context):
+        """Search products by their words, the best match first.
+
+        A product matches when it has all words of `q`, the last of them as a word or as the beginning of one; capital and
+        small letters are the same, and punctuation separates words. Words of the SKU and the name count most, then those of
+        brand and category, of the description, and of the attributes. Of products that match alike the newest comes first.
+
+        Pages hold the first 1,000 matches, and totals count no more. Where more than 10,000 products match, some 10,000 of
+        them are compared: a further word, or a filter, finds the best of all. A change is found within about a second.
+
+        Where search is switched off, the answer is UNIMPLEMENTED, 501 in REST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +161,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.ListProductsRequest.FromString,
                     response_serializer=catalog_dot_v1_dot_catalog__service__pb2.ListProductsResponse.SerializeToString,
             ),
+            'SearchProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchProducts,
+                    request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.SearchProductsRequest.FromString,
+                    response_serializer=catalog_dot_v1_dot_catalog__service__pb2.SearchProductsResponse.SerializeToString,
+            ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
                     request_deserializer=catalog_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
@@ -199,6 +225,33 @@ class CatalogService:
             '/catalog.v1.CatalogService/ListProducts',
             catalog_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
             catalog_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalog.v1.CatalogService/SearchProducts',
+            catalog_dot_v1_dot_catalog__service__pb2.SearchProductsRequest.SerializeToString,
+            catalog_dot_v1_dot_catalog__service__pb2.SearchProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,18 @@ class CatalogServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]
     """Retrieve a product list with filtering and pagination, the newest first."""
+    SearchProducts: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SearchProductsRequest, _catalog_service_pb2.SearchProductsResponse]
+    """Search products by their words, the best match first.
+
+    A product matches when it has all words of `q`, the last of them as a word or as the beginning of one; capital and
+    small letters are the same, and punctuation separates words. Words of the SKU and the name count most, then those of
+    brand and category, of the description, and of the attributes. Of products that match alike the newest comes first.
+
+    Pages hold the first 1,000 matches, and totals count no more. Where more than 10,000 products match, some 10,000 of
+    them are compared: a further word, or a filter, finds the best of all. A change is found within about a second.
+
+    Where search is switched off, the answer is UNIMPLEMENTED, 501 in REST.
+    """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_service_pb2.GetProductResponse]
     """Retrieve one product by its id or by its SKU."""
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_service_pb2.CreateProductResponse]
@@ -63,6 +75,18 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Retrieve a product list with filtering and pagination, the newest first."""
+    SearchProducts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SearchProductsRequest, _catalog_service_pb2.SearchProductsResponse]  # type: ignore[assignment]
+    """Search products by their words, the best match first.
+
+    A product matches when it has all words of `q`, the last of them as a word or as the beginning of one; capital and
+    small letters are the same, and punctuation separates words. Words of the SKU and the name count most, then those of
+    brand and category, of the description, and of the attributes. Of products that match alike the newest comes first.
+
+    Pages hold the first 1,000 matches, and totals count no more. Where more than 10,000 products match, some 10,000 of
+    them are compared: a further word, or a filter, finds the best of all. A change is found within about a second.
+
+    Where search is switched off, the answer is UNIMPLEMENTED, 501 in REST.
+    """
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_service_pb2.GetProductResponse]  # type: ignore[assignment]
     """Retrieve one product by its id or by its SKU."""
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_service_pb2.CreateProductResponse]  # type: ignore[assignment]
@@ -94,6 +118,24 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListProductsResponse, _abc.Awaitable[_catalog_service_pb2.ListProductsResponse]]:
         """Retrieve a product list with filtering and pagination, the newest first."""
+
+    @_abc_1.abstractmethod
+    def SearchProducts(
+        self,
+        request: _catalog_service_pb2.SearchProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.SearchProductsResponse, _abc.Awaitable[_catalog_service_pb2.SearchProductsResponse]]:
+        """Search products by their words, the best match first.
+
+        A product matches when it has all words of `q`, the last of them as a word or as the beginning of one; capital and
+        small letters are the same, and punctuation separates words. Words of the SKU and the name count most, then those of
+        brand and category, of the description, and of the attributes. Of products that match alike the newest comes first.
+
+        Pages hold the first 1,000 matches, and totals count no more. Where more than 10,000 products match, some 10,000 of
+        them are compared: a further word, or a filter, finds the best of all. A change is found within about a second.
+
+        Where search is switched off, the answer is UNIMPLEMENTED, 501 in REST.
+        """
 
     @_abc_1.abstractmethod
     def GetProduct(

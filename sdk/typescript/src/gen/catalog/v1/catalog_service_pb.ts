@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file catalog/v1/catalog_service.proto.
  */
 export const file_catalog_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiKgoUTGlzdEludmVudG9yeVJlcXVlc3QSEgoKcHJvZHVjdF9pZBgBIAEoCSJxChVMaXN0SW52ZW50b3J5UmVzcG9uc2USLgoKd2FyZWhvdXNlcxgBIAMoCzIaLmNhdGFsb2cudjEuV2FyZWhvdXNlU3RvY2sSKAoGdG90YWxzGAIgASgLMhguY2F0YWxvZy52MS5BdmFpbGFiaWxpdHkiigEKDldhcmVob3VzZVN0b2NrEhEKCXdhcmVob3VzZRgBIAEoCRIQCghxdWFudGl0eRgCIAEoBRIQCghyZXNlcnZlZBgDIAEoBRIRCglhdmFpbGFibGUYBCABKAUSLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIWCgl3YXJlaG91c2UYAiABKAlIAYgBARIUCgxyZXN1bWVfdG9rZW4YAyABKAlCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiiwIKFVdhdGNoUHJvZHVjdHNSZXNwb25zZRIyCgdjcmVhdGVkGAEgASgLMh8uY2F0YWxvZy52MS5Qcm9kdWN0Q3JlYXRlZEV2ZW50SAASMgoHdXBkYXRlZBgCIAEoCzIfLmNhdGFsb2cudjEuUHJvZHVjdFVwZGF0ZWRFdmVudEgAEjIKB2RlbGV0ZWQYAyABKAsyHy5jYXRhbG9nLnYxLlByb2R1Y3REZWxldGVkRXZlbnRIABIrCgZlZmZlY3QYBCABKA4yFi5jYXRhbG9nLnYxLkxpc3RFZmZlY3RIAYgBARIUCgxyZXN1bWVfdG9rZW4YBSABKAlCCAoGY2hhbmdlQgkKB19lZmZlY3QqcQoKTGlzdEVmZmVjdBIbChdMSVNUX0VGRkVDVF9VTlNQRUNJRklFRBAAEhcKE0xJU1RfRUZGRUNUX0VOVEVSRUQQARIXChNMSVNUX0VGRkVDVF9DSEFOR0VEEAISFAoQTElTVF9FRkZFQ1RfTEVGVBADMvkECg5DYXRhbG9nU2VydmljZRJWCgxMaXN0UHJvZHVjdHMSHy5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaIC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESUAoKR2V0UHJvZHVjdBIdLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaHi5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBElQKDUNyZWF0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2USVAoNVXBkYXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZRJZCg1EZWxldGVQcm9kdWN0EiAuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIgOQAgISWQoNTGlzdEludmVudG9yeRIgLmNhdGFsb2cudjEuTGlzdEludmVudG9yeVJlcXVlc3QaIS5jYXRhbG9nLnYxLkxpc3RJbnZlbnRvcnlSZXNwb25zZSIDkAIBElsKDVdhdGNoUHJvZHVjdHMSIC5jYXRhbG9nLnYxLldhdGNoUHJvZHVjdHNSZXF1ZXN0GiEuY2F0YWxvZy52MS5XYXRjaFByb2R1Y3RzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_catalog_v1_events, file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiBjYXRhbG9nL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxIKY2F0YWxvZy52MSLBAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCgRwYWdlGAEgASgFSACIAQESEgoFbGltaXQYAiABKAVIAYgBARIVCghjYXRlZ29yeRgDIAEoCUgCiAEBEhYKCXdhcmVob3VzZRgEIAEoCUgDiAEBEhcKCnBhZ2VfdG9rZW4YBSABKAlIBIgBAUIHCgVfcGFnZUIICgZfbGltaXRCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCDQoLX3BhZ2VfdG9rZW4icAoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24ifwoKUGFnaW5hdGlvbhIMCgRwYWdlGAEgASgFEg0KBWxpbWl0GAIgASgFEg0KBXRvdGFsGAMgASgFEhMKC3RvdGFsX3BhZ2VzGAQgASgFEhwKD25leHRfcGFnZV90b2tlbhgFIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4ipgEKFVNlYXJjaFByb2R1Y3RzUmVxdWVzdBIJCgFxGAEgASgJEhUKCGNhdGVnb3J5GAIgASgJSACIAQESFgoJd2FyZWhvdXNlGAMgASgJSAGIAQESEQoEcGFnZRgEIAEoBUgCiAEBEhIKBWxpbWl0GAUgASgFSAOIAQFCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2VCBwoFX3BhZ2VCCAoGX2xpbWl0InIKFlNlYXJjaFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5jYXRhbG9nLnYxLlByb2R1Y3RTdW1tYXJ5EioKCnBhZ2luYXRpb24YAiABKAsyFi5jYXRhbG9nLnYxLlBhZ2luYXRpb24iNwoRR2V0UHJvZHVjdFJlcXVlc3QSDAoCaWQYASABKAlIABINCgNza3UYAiABKAlIAEIFCgNrZXkiOgoSR2V0UHJvZHVjdFJlc3BvbnNlEiQKB3Byb2R1Y3QYASABKAsyEy5jYXRhbG9nLnYxLlByb2R1Y3QivQIKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EgsKA3NrdRgBIAEoCRIMCgRuYW1lGAIgASgJEhgKC2Rlc2NyaXB0aW9uGAMgASgJSACIAQESFQoIY2F0ZWdvcnkYBCABKAlIAYgBARISCgVicmFuZBgFIAEoCUgCiAEBEisKCmF0dHJpYnV0ZXMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXByaWNlGAcgASgLMhEuY2F0YWxvZy52MS5Nb25leRIWCgl3YXJlaG91c2UYCCABKAlIA4gBARIpCgZzdGF0dXMYCSABKA4yGS5jYXRhbG9nLnYxLlByb2R1Y3RTdGF0dXNCDgoMX2Rlc2NyaXB0aW9uQgsKCV9jYXRlZ29yeUIICgZfYnJhbmRCDAoKX3dhcmVob3VzZSI9ChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCJtChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USJAoHcHJvZHVjdBgBIAEoCzITLmNhdGFsb2cudjEuUHJvZHVjdCIiChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiKgoUTGlzdEludmVudG9yeVJlcXVlc3QSEgoKcHJvZHVjdF9pZBgBIAEoCSJxChVMaXN0SW52ZW50b3J5UmVzcG9uc2USLgoKd2FyZWhvdXNlcxgBIAMoCzIaLmNhdGFsb2cudjEuV2FyZWhvdXNlU3RvY2sSKAoGdG90YWxzGAIgASgLMhguY2F0YWxvZy52MS5BdmFpbGFiaWxpdHkiigEKDldhcmVob3VzZVN0b2NrEhEKCXdhcmVob3VzZRgBIAEoCRIQCghxdWFudGl0eRgCIAEoBRIQCghyZXNlcnZlZBgDIAEoBRIRCglhdmFpbGFibGUYBCABKAUSLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIWCgl3YXJlaG91c2UYAiABKAlIAYgBARIUCgxyZXN1bWVfdG9rZW4YAyABKAlCCwoJX2NhdGVnb3J5QgwKCl93YXJlaG91c2UiiwIKFVdhdGNoUHJvZHVjdHNSZXNwb25zZRIyCgdjcmVhdGVkGAEgASgLMh8uY2F0YWxvZy52MS5Qcm9kdWN0Q3JlYXRlZEV2ZW50SAASMgoHdXBkYXRlZBgCIAEoCzIfLmNhdGFsb2cudjEuUHJvZHVjdFVwZGF0ZWRFdmVudEgAEjIKB2RlbGV0ZWQYAyABKAsyHy5jYXRhbG9nLnYxLlByb2R1Y3REZWxldGVkRXZlbnRIABIrCgZlZmZlY3QYBCABKA4yFi5jYXRhbG9nLnYxLkxpc3RFZmZlY3RIAYgBARIUCgxyZXN1bWVfdG9rZW4YBSABKAlCCAoGY2hhbmdlQgkKB19lZmZlY3QqcQoKTGlzdEVmZmVjdBIbChdMSVNUX0VGRkVDVF9VTlNQRUNJRklFRBAAEhcKE0xJU1RfRUZGRUNUX0VOVEVSRUQQARIXChNMSVNUX0VGRkVDVF9DSEFOR0VEEAISFAoQTElTVF9FRkZFQ1RfTEVGVBADMtcFCg5DYXRhbG9nU2VydmljZRJWCgxMaXN0UHJvZHVjdHMSHy5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaIC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESXAoOU2VhcmNoUHJvZHVjdHMSIS5jYXRhbG9nLnYxLlNlYXJjaFByb2R1Y3RzUmVxdWVzdBoiLmNhdGFsb2cudjEuU2VhcmNoUHJvZHVjdHNSZXNwb25zZSIDkAIBElAKCkdldFByb2R1Y3QSHS5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXF1ZXN0Gh4uY2F0YWxvZy52MS5HZXRQcm9kdWN0UmVzcG9uc2UiA5ACARJUCg1DcmVhdGVQcm9kdWN0EiAuY2F0YWxvZy52MS5DcmVhdGVQcm9kdWN0UmVxdWVzdBohLmNhdGFsb2cudjEuQ3JlYXRlUHJvZHVjdFJlc3BvbnNlElQKDVVwZGF0ZVByb2R1Y3QSIC5jYXRhbG9nLnYxLlVwZGF0ZVByb2R1Y3RSZXF1ZXN0GiEuY2F0YWxvZy52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2USWQoNRGVsZXRlUHJvZHVjdBIgLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaIS5jYXRhbG9nLnYxLkRlbGV0ZVByb2R1Y3RSZXNwb25zZSIDkAICElkKDUxpc3RJbnZlbnRvcnkSIC5jYXRhbG9nLnYxLkxpc3RJbnZlbnRvcnlSZXF1ZXN0GiEuY2F0YWxvZy52MS5MaXN0SW52ZW50b3J5UmVzcG9uc2UiA5ACARJbCg1XYXRjaFByb2R1Y3RzEiAuY2F0YWxvZy52MS5XYXRjaFByb2R1Y3RzUmVxdWVzdBohLmNhdGFsb2cudjEuV2F0Y2hQcm9kdWN0c1Jlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_catalog_v1_events, file_catalog_v1_product, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Request of ListProducts.
@@ -118,7 +118,7 @@ export type Pagination = Message<"catalog.v1.Pagination"> & {
   limit: number;
 
   /**
-   * Items in all pages: exactly those that are there when the page is read.
+   * Items in all pages: exactly those that are there when the page is read, or the first 1,000 that a search finds.
    *
    * @generated from field: int32 total = 3;
    */
@@ -145,6 +145,83 @@ export type Pagination = Message<"catalog.v1.Pagination"> & {
  */
 export const PaginationSchema: GenMessage<Pagination> = /*@__PURE__*/
   messageDesc(file_catalog_v1_catalog_service, 2);
+
+/**
+ * Request of SearchProducts.
+ *
+ * @generated from message catalog.v1.SearchProductsRequest
+ */
+export type SearchProductsRequest = Message<"catalog.v1.SearchProductsRequest"> & {
+  /**
+   * What is searched for: 1 to 200 characters, a letter or a digit among them.
+   *
+   * @generated from field: string q = 1;
+   */
+  q: string;
+
+  /**
+   * Only products of this category.
+   *
+   * @generated from field: optional string category = 2;
+   */
+  category?: string | undefined;
+
+  /**
+   * Only products of this warehouse.
+   *
+   * @generated from field: optional string warehouse = 3;
+   */
+  warehouse?: string | undefined;
+
+  /**
+   * Page number, from 1 (default: 1).
+   *
+   * @generated from field: optional int32 page = 4;
+   */
+  page?: number | undefined;
+
+  /**
+   * Items per page, 1 to 100 (default: 20).
+   *
+   * @generated from field: optional int32 limit = 5;
+   */
+  limit?: number | undefined;
+};
+
+/**
+ * Describes the message catalog.v1.SearchProductsRequest.
+ * Use `create(SearchProductsRequestSchema)` to create a new message.
+ */
+export const SearchProductsRequestSchema: GenMessage<SearchProductsRequest> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 3);
+
+/**
+ * Response of SearchProducts.
+ *
+ * @generated from message catalog.v1.SearchProductsResponse
+ */
+export type SearchProductsResponse = Message<"catalog.v1.SearchProductsResponse"> & {
+  /**
+   * The products of the page.
+   *
+   * @generated from field: repeated catalog.v1.ProductSummary products = 1;
+   */
+  products: ProductSummary[];
+
+  /**
+   * Where the page stands among the first 1,000 matches; it has no token.
+   *
+   * @generated from field: catalog.v1.Pagination pagination = 2;
+   */
+  pagination?: Pagination | undefined;
+};
+
+/**
+ * Describes the message catalog.v1.SearchProductsResponse.
+ * Use `create(SearchProductsResponseSchema)` to create a new message.
+ */
+export const SearchProductsResponseSchema: GenMessage<SearchProductsResponse> = /*@__PURE__*/
+  messageDesc(file_catalog_v1_catalog_service, 4);
 
 /**
  * Request of GetProduct.
@@ -181,7 +258,7 @@ export type GetProductRequest = Message<"catalog.v1.GetProductRequest"> & {
  * Use `create(GetProductRequestSchema)` to create a new message.
  */
 export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 3);
+  messageDesc(file_catalog_v1_catalog_service, 5);
 
 /**
  * Response of GetProduct.
@@ -202,7 +279,7 @@ export type GetProductResponse = Message<"catalog.v1.GetProductResponse"> & {
  * Use `create(GetProductResponseSchema)` to create a new message.
  */
 export const GetProductResponseSchema: GenMessage<GetProductResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 4);
+  messageDesc(file_catalog_v1_catalog_service, 6);
 
 /**
  * Request of CreateProduct.
@@ -279,7 +356,7 @@ export type CreateProductRequest = Message<"catalog.v1.CreateProductRequest"> & 
  * Use `create(CreateProductRequestSchema)` to create a new message.
  */
 export const CreateProductRequestSchema: GenMessage<CreateProductRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 5);
+  messageDesc(file_catalog_v1_catalog_service, 7);
 
 /**
  * Response of CreateProduct.
@@ -300,7 +377,7 @@ export type CreateProductResponse = Message<"catalog.v1.CreateProductResponse"> 
  * Use `create(CreateProductResponseSchema)` to create a new message.
  */
 export const CreateProductResponseSchema: GenMessage<CreateProductResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 6);
+  messageDesc(file_catalog_v1_catalog_service, 8);
 
 /**
  * Request of UpdateProduct.
@@ -328,7 +405,7 @@ export type UpdateProductRequest = Message<"catalog.v1.UpdateProductRequest"> & 
  * Use `create(UpdateProductRequestSchema)` to create a new message.
  */
 export const UpdateProductRequestSchema: GenMessage<UpdateProductRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 7);
+  messageDesc(file_catalog_v1_catalog_service, 9);
 
 /**
  * Response of UpdateProduct.
@@ -349,7 +426,7 @@ export type UpdateProductResponse = Message<"catalog.v1.UpdateProductResponse"> 
  * Use `create(UpdateProductResponseSchema)` to create a new message.
  */
 export const UpdateProductResponseSchema: GenMessage<UpdateProductResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 8);
+  messageDesc(file_catalog_v1_catalog_service, 10);
 
 /**
  * Request of DeleteProduct.
@@ -370,7 +447,7 @@ export type DeleteProductRequest = Message<"catalog.v1.DeleteProductRequest"> & 
  * Use `create(DeleteProductRequestSchema)` to create a new message.
  */
 export const DeleteProductRequestSchema: GenMessage<DeleteProductRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 9);
+  messageDesc(file_catalog_v1_catalog_service, 11);
 
 /**
  * Response of DeleteProduct: nothing.
@@ -385,7 +462,7 @@ export type DeleteProductResponse = Message<"catalog.v1.DeleteProductResponse"> 
  * Use `create(DeleteProductResponseSchema)` to create a new message.
  */
 export const DeleteProductResponseSchema: GenMessage<DeleteProductResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 10);
+  messageDesc(file_catalog_v1_catalog_service, 12);
 
 /**
  * Request of ListInventory.
@@ -406,7 +483,7 @@ export type ListInventoryRequest = Message<"catalog.v1.ListInventoryRequest"> & 
  * Use `create(ListInventoryRequestSchema)` to create a new message.
  */
 export const ListInventoryRequestSchema: GenMessage<ListInventoryRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 11);
+  messageDesc(file_catalog_v1_catalog_service, 13);
 
 /**
  * Response of ListInventory.
@@ -434,7 +511,7 @@ export type ListInventoryResponse = Message<"catalog.v1.ListInventoryResponse"> 
  * Use `create(ListInventoryResponseSchema)` to create a new message.
  */
 export const ListInventoryResponseSchema: GenMessage<ListInventoryResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 12);
+  messageDesc(file_catalog_v1_catalog_service, 14);
 
 /**
  * How much of a product is in stock in one warehouse.
@@ -483,7 +560,7 @@ export type WarehouseStock = Message<"catalog.v1.WarehouseStock"> & {
  * Use `create(WarehouseStockSchema)` to create a new message.
  */
 export const WarehouseStockSchema: GenMessage<WarehouseStock> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 13);
+  messageDesc(file_catalog_v1_catalog_service, 15);
 
 /**
  * Request of WatchProducts.
@@ -519,7 +596,7 @@ export type WatchProductsRequest = Message<"catalog.v1.WatchProductsRequest"> & 
  * Use `create(WatchProductsRequestSchema)` to create a new message.
  */
 export const WatchProductsRequestSchema: GenMessage<WatchProductsRequest> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 14);
+  messageDesc(file_catalog_v1_catalog_service, 16);
 
 /**
  * A change of a product, or a bookmark that only says where the watch stands.
@@ -580,7 +657,7 @@ export type WatchProductsResponse = Message<"catalog.v1.WatchProductsResponse"> 
  * Use `create(WatchProductsResponseSchema)` to create a new message.
  */
 export const WatchProductsResponseSchema: GenMessage<WatchProductsResponse> = /*@__PURE__*/
-  messageDesc(file_catalog_v1_catalog_service, 15);
+  messageDesc(file_catalog_v1_catalog_service, 17);
 
 /**
  * What a change does to a list.
@@ -639,6 +716,25 @@ export const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof ListProductsRequestSchema;
     output: typeof ListProductsResponseSchema;
+  },
+  /**
+   * Search products by their words, the best match first.
+   *
+   * A product matches when it has all words of `q`, the last of them as a word or as the beginning of one; capital and
+   * small letters are the same, and punctuation separates words. Words of the SKU and the name count most, then those of
+   * brand and category, of the description, and of the attributes. Of products that match alike the newest comes first.
+   *
+   * Pages hold the first 1,000 matches, and totals count no more. Where more than 10,000 products match, some 10,000 of
+   * them are compared: a further word, or a filter, finds the best of all. A change is found within about a second.
+   *
+   * Where search is switched off, the answer is UNIMPLEMENTED, 501 in REST.
+   *
+   * @generated from rpc catalog.v1.CatalogService.SearchProducts
+   */
+  searchProducts: {
+    methodKind: "unary";
+    input: typeof SearchProductsRequestSchema;
+    output: typeof SearchProductsResponseSchema;
   },
   /**
    * Retrieve one product by its id or by its SKU.
