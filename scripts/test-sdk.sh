@@ -21,6 +21,8 @@ done
 rm -rf "$fresh"
 
 start_service
+CATALOG_ADMIN_TOKEN=$("$CATALOG_BIN" token --scope "identity:write catalog:read" --sub user_456)
+export CATALOG_ADMIN_TOKEN
 echo "sdk: TypeScript over gRPC-Web"
 (cd sdk/typescript && npm test --silent)
 echo "sdk: Python over gRPC"

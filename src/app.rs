@@ -3,6 +3,7 @@
 mod background;
 mod database;
 mod embedded;
+mod identity;
 mod limits;
 mod observability;
 mod ports;
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 
 use background::Background;
 pub use embedded::Embedded;
+pub use identity::{IdentityKeys, roles};
 use stores::Stores;
 
 use crate::auth::Verifier;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub auto_migrate: bool,
     /// Checks tokens.
     pub verifier: Verifier,
+    /// What the identity service needs, or why there is none.
+    pub identity: Result<IdentityKeys, &'static str>,
     /// When the process began.
     pub started: Instant,
     /// Gets a line for each request.

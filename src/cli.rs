@@ -9,6 +9,7 @@ mod counts;
 mod events;
 pub mod healthcheck;
 mod search;
+mod users;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub use config::ConfigCommand;
 pub use counts::CountsCommand;
 pub use events::{EventsCommand, EventsFormat, Replay};
 pub use search::SearchCommand;
+pub use users::{NewUserArgs, UsersCommand};
 
 /// A complete command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +111,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: SearchCommand,
+    },
+    /// Look after users
+    Users {
+        /// What to do
+        #[command(subcommand)]
+        command: UsersCommand,
     },
     /// Fill a running service with products and show how fast it takes them
     Demo {
@@ -405,6 +413,48 @@ mod tests {
         assert_eq!(command(&["search", "reindex"]), reindex);
         let nothing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         assert_eq!(parse(&["search"]), Err(nothing));
+    }
+
+    #[test]
+    fn users_are_created_or_encrypted_anew() {
+        let args = |roles: &[&str], password_stdin| NewUserArgs {
+            email: "ada@example.com".to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            first_name: None,
+            last_name: None,
+            password_stdin,
+        };
+        for (line, expected) in [
+            (
+                &["create", "--email", "ada@example.com"][..],
+                args(&[], false),
+            ),
+            (
+                &[
+                    "create",
+                    "-email=ada@example.com",
+                    "--role",
+                    "a",
+                    "-role",
+                    "b",
+                    "-password-stdin",
+                ],
+                args(&["a", "b"], true),
+            ),
+        ] {
+            let line: Vec<_> = ["users"].iter().chain(line).copied().collect();
+            let command = UsersCommand::Create(expected);
+            assert_eq!(self::command(&line), Command::Users { command });
+        }
+        let command = UsersCommand::Reencrypt;
+        assert_eq!(
+            self::command(&["users", "reencrypt"]),
+            Command::Users { command }
+        );
+        assert_eq!(
+            parse(&["users", "create"]),
+            Err(ErrorKind::MissingRequiredArgument)
+        );
     }
 
     #[test]

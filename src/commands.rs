@@ -6,9 +6,11 @@ mod counts;
 mod database;
 mod demo;
 mod events;
+mod pii;
 mod search;
 mod serve;
 mod token;
+mod users;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -63,6 +65,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Audit { command } => with_config(&|config| audit::run(config, &command)),
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Search { command } => with_config(&|config| search::run(config, command)),
+        Command::Users { command } => with_config(&|config| users::run(config, &command)),
         Command::Demo {
             count,
             url,

@@ -7,6 +7,7 @@ mod audit;
 mod duration;
 mod environment;
 mod error;
+mod identity;
 mod network;
 mod parse;
 mod read;
@@ -14,7 +15,7 @@ mod redis_address;
 mod secret;
 mod sections;
 mod show;
-mod suggest;
+pub(crate) mod suggest;
 mod tls;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use serde_yaml_ng::Value;
 pub use audit::Audit;
 pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
+pub use identity::{Passwords, Pii, Security};
 pub use network::{Network, NoNetwork};
 pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
@@ -152,6 +154,7 @@ impl Config {
                 because: "data.redis.addr is a cluster, which has database 0 only",
             });
         }
+        self.security.pii.check()?;
         let missing = match self.publisher() {
             PublisherKind::Dapr if self.dapr.http_port.is_none() => {
                 Some("dapr.http_port (DAPR_HTTP_PORT) is not set")

@@ -16,6 +16,8 @@ pub mod events;
 pub mod lifecycle;
 pub mod migrate;
 pub mod pb;
+pub mod pii;
+pub mod private_file;
 pub mod rate_limit;
 pub mod redis;
 pub mod service;

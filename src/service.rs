@@ -4,7 +4,9 @@ mod catalog;
 mod cause;
 pub(crate) mod convert;
 mod error;
+mod identity;
 mod watch;
 
 pub use catalog::CatalogHandler;
 pub use error::{status, unavailable};
+pub use identity::IdentityHandler;

@@ -1,4 +1,4 @@
-//! Keeps the catalog in PostgreSQL: products, their stock, and the events of their changes.
+//! Keeps the catalog in PostgreSQL: products, their stock, and the events of their changes; and the users.
 
 pub mod audit;
 pub mod bell;
@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod postgres;
 pub mod products;
 pub mod search_index;
+pub mod users;
 
 pub use audit::PgAudit;
 pub use bell::Bell;
@@ -21,3 +22,4 @@ pub use inventory::PgInventory;
 pub use outbox::PgOutbox;
 pub use products::PgProducts;
 pub use search_index::PgSearchIndex;
+pub use users::PgUsers;

@@ -8,22 +8,24 @@ use transcode::rest::{Settings, Transcoder};
 use super::background::Background;
 use super::limits;
 use super::stores::Stores;
-use super::{Error, Parts, observability};
+use super::{Error, Parts, identity, observability};
 use crate::auth::VerifiedTokens;
 use crate::config::{Config, PublisherKind};
 use crate::domain::Catalog;
 use crate::events::subscriber::{Subscriber, dapr};
 use crate::lifecycle::{Readiness, State};
+use crate::pb::METHODS;
 use crate::pb::catalog::v1 as pb;
-use crate::pb::catalog::v1::catalog_service::METHODS;
 use crate::pb::catalog::v1::catalog_service_server::CatalogServiceServer;
+use crate::pb::identity::v1::identity_service_server::IdentityServiceServer;
+use crate::pb::identity::v1::{IdentityServiceStack, identity_service};
 use crate::service::CatalogHandler;
 use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{Metrics, Operations, Requests};
 use crate::transport::{
     AccessPolicy, Audited, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort,
-    InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port,
+    InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port, keys_router,
 };
 
 /// Wires what the HTTP port and the gRPC port answer with.
@@ -37,9 +39,10 @@ pub(super) fn ports(
     metrics: &Metrics,
 ) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
     let max_bytes = config.server.http.max_body_bytes;
+    let roles = Arc::new(identity::roles(config)?);
     let policy = AccessPolicy {
         environment: SystemEnvironment,
-        tokens: VerifiedTokens::new(parts.verifier),
+        tokens: VerifiedTokens::new(parts.verifier, roles.clone()),
         readiness: readiness.clone(),
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
@@ -69,7 +72,8 @@ pub(super) fn ports(
         background.feed(),
         config.features.max_products_per_request,
     );
-    let operations = Operations::new(METHODS.iter().copied());
+    let rpcs = METHODS.iter().copied().flatten().copied();
+    let operations = Operations::new(rpcs.clone());
     metrics.add(operations.clone());
     let policy = Arc::new(Audited {
         policy: Measured::new(policy, operations),
@@ -83,20 +87,34 @@ pub(super) fn ports(
         envelope: true,
         ..Settings::default()
     };
-    let transcoder = Transcoder::new(
-        settings,
-        [Box::new(stack.clone()) as Box<dyn transcode::rest::Service>],
+    let mut grpc = GrpcServices::new(policy.clone());
+    let mut rest: Vec<Box<dyn transcode::rest::Service>> = vec![Box::new(stack.clone())];
+    let server = CatalogServiceServer::from_arc(Arc::new(stack));
+    grpc.add(
+        server.max_decoding_message_size(max_bytes),
+        pb::catalog_service::METHODS,
     );
+    let mut keys = None;
+    match &parts.identity {
+        Ok(identity) => {
+            let handler = identity::handler(config, identity, &pool, roles, readiness);
+            let stack = IdentityServiceStack::new(Arc::new(handler), policy);
+            rest.push(Box::new(stack.clone()));
+            let server = IdentityServiceServer::from_arc(Arc::new(stack));
+            grpc.add(
+                server.max_decoding_message_size(max_bytes),
+                identity_service::METHODS,
+            );
+            keys = Some(keys_router(&identity.signing)?);
+        }
+        Err(reason) => tracing::info!(reason, "there is no identity service"),
+    }
+    let transcoder = Transcoder::new(settings, rest);
 
     let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(reporter, readiness.clone()));
-    let grpc = GrpcServices {
-        catalog: Arc::new(stack),
-        policy,
-        health,
-        max_message_bytes: max_bytes,
-    }
-    .routes()?;
+    let names = grpc.names().to_vec();
+    tokio::spawn(report_health(reporter, readiness.clone(), names));
+    let grpc = grpc.routes(health)?;
     let probes = Probes {
         events: EventsProbe {
             outbox: PgOutbox::new(pool.clone()),
@@ -117,10 +135,11 @@ pub(super) fn ports(
         transcoder,
         grpc: grpc.clone(),
         dapr,
+        keys,
         probes: Arc::new(probes),
         allowed_origins: config.server.http.cors.allowed_origins.clone(),
     };
-    let requests = Requests::new(api.transcoder.bindings(), METHODS.iter().copied());
+    let requests = Requests::new(api.transcoder.bindings(), rpcs);
     metrics.add(requests.clone());
     let observer = Arc::new(Observer {
         environment: SystemEnvironment,
@@ -133,17 +152,21 @@ pub(super) fn ports(
     ))
 }
 
-/// Says in gRPC's own way whether calls can be answered.
-async fn report_health(reporter: tonic_health::server::HealthReporter, readiness: Readiness) {
+/// Says in gRPC's own way whether calls of some services can be answered.
+async fn report_health(
+    reporter: tonic_health::server::HealthReporter,
+    readiness: Readiness,
+    services: Vec<&'static str>,
+) {
     let mut states = readiness.subscribe();
     loop {
         let serving = match *states.borrow_and_update() {
             State::Ready => tonic_health::ServingStatus::Serving,
             _ => tonic_health::ServingStatus::NotServing,
         };
-        let catalog = <CatalogServiceServer<()> as tonic::server::NamedService>::NAME;
-        reporter.set_service_status("", serving).await;
-        reporter.set_service_status(catalog, serving).await;
+        for service in services.iter().chain(&[""]) {
+            reporter.set_service_status(*service, serving).await;
+        }
         if states.changed().await.is_err() {
             return;
         }

@@ -1,92 +1,32 @@
 //! The signing key of a development set-up: made on first use, kept in the data directory.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::keys::{KeyError, PrivateKey, generate_pem};
+use crate::private_file::{PrivateFileError, read_or_make};
 
 const FILE_NAME: &str = "jwt-private-key.pem";
 
-/// Loads `<data_dir>/keys/jwt-private-key.pem`, making it first if it is not there.
-///
-/// The file is PKCS#8 PEM with mode 0600. It appears complete or not at all, and of several processes that
-/// start at once all end with the same key: the first to link its file into place wins.
+/// Loads `<data_dir>/keys/jwt-private-key.pem`, PKCS#8 PEM, making it first if it is not there. Processes that start at
+/// once share one key.
 pub fn dev_key(data_dir: &Path) -> Result<PrivateKey, KeyError> {
     let directory = data_dir.join("keys");
-    let path = directory.join(FILE_NAME);
-    if let Some(key) = load(&path)? {
-        return Ok(key);
-    }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&directory)
-        .map_err(|source| io_error(&directory, source))?;
-    let text = generate_pem()?;
-    let draft = Draft::write(&directory, text.as_bytes())?;
-    match fs::hard_link(&draft.0, &path) {
-        Ok(()) => {}
-        // Another process was faster: its key is the one that counts.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(source) => return Err(io_error(&path, source)),
-    }
-    load(&path)?.ok_or_else(|| io_error(&path, io::ErrorKind::NotFound.into()))
+    let text = read_or_make(&directory, FILE_NAME, generate_pem)?;
+    PrivateKey::from_pem(&text).map_err(|source| KeyError::File {
+        path: directory.join(FILE_NAME),
+        source: Box::new(source),
+    })
 }
 
-fn load(path: &Path) -> Result<Option<PrivateKey>, KeyError> {
-    match fs::read(path) {
-        Ok(text) => PrivateKey::from_pem(&text)
-            .map(Some)
-            .map_err(|source| KeyError::File {
-                path: path.to_owned(),
-                source: Box::new(source),
-            }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(io_error(path, source)),
-    }
-}
-
-fn io_error(path: &Path, source: io::Error) -> KeyError {
-    KeyError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// The complete key under a name of its own, gone again when dropped.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn write(directory: &Path, text: &[u8]) -> Result<Self, KeyError> {
-        let mut suffix = [0_u8; 8];
-        aws_lc_rs::rand::fill(&mut suffix)
-            .map_err(|_| KeyError::Crypto("drawing random bytes".to_owned()))?;
-        let path = directory.join(format!(".{FILE_NAME}.{:016x}", u64::from_ne_bytes(suffix)));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| io_error(&path, source))?;
-        let draft = Self(path);
-        file.write_all(text)
-            .and_then(|()| file.sync_all())
-            .map_err(|source| io_error(&draft.0, source))?;
-        Ok(draft)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Nothing can be done about a failure, and a left-over draft is harmless: only its owner can read it.
-        let _ = fs::remove_file(&self.0);
+impl From<PrivateFileError> for KeyError {
+    fn from(PrivateFileError { path, source }: PrivateFileError) -> Self {
+        Self::Io { path, source }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

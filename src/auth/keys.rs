@@ -8,7 +8,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rsa::{KeyPair, KeySize, PublicEncryptingKey};
 use aws_lc_rs::signature::KeyPair as _;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
 /// Why a key could not be read, made or used. Never carries key material.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,7 @@ impl From<KeyRejected> for KeyError {
 pub struct PrivateKey {
     signing: EncodingKey,
     public: PublicKey,
+    jwk: Jwk,
 }
 
 impl PrivateKey {
@@ -72,10 +74,28 @@ impl PrivateKey {
         // The pair is read first because this constructor accepts any size and does not look inside.
         let signing = EncodingKey::from_rsa_pem(text)
             .map_err(|error| KeyError::Rejected(error.to_string()))?;
+        let failed = |_| KeyError::Crypto("describing an RSA public key".to_owned());
+        let mut jwk = Jwk::from_encoding_key(&signing, Algorithm::RS256).map_err(failed)?;
+        jwk.common.key_id = Some(jwk.thumbprint(ThumbprintHash::SHA256).map_err(failed)?);
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         Ok(Self {
             signing,
             public: PublicKey::from_pkcs1(pair.public_key().as_ref())?,
+            jwk,
         })
+    }
+
+    /// What tokens name this key by: the thumbprint of its public half
+    /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638), SHA-256).
+    pub fn id(&self) -> &str {
+        self.jwk.common.key_id.as_deref().unwrap_or_default()
+    }
+
+    /// The half that verifies, as a set of keys ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
+    pub fn public_set(&self) -> JwkSet {
+        JwkSet {
+            keys: vec![self.jwk.clone()],
+        }
     }
 
     /// The half that verifies what this key signs.

@@ -15,6 +15,8 @@ pub struct Claims<'a> {
     pub subject: &'a str,
     /// `scope`: what it allows. No scope may be empty or hold white space.
     pub scopes: &'a [String],
+    /// `roles`: names of what its subject may do. Left out when there are none.
+    pub roles: &'a [String],
     /// `iss`: who signs.
     pub issuer: &'a str,
     /// `aud`: whom the token is for.
@@ -27,8 +29,9 @@ pub struct Claims<'a> {
     pub token_id: &'a str,
 }
 
-/// The claims as they stand in the token, [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1) and
-/// [RFC 8693](https://www.rfc-editor.org/rfc/rfc8693#section-4.2) for `scope`.
+/// The claims as they stand in the token, [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1),
+/// [RFC 8693](https://www.rfc-editor.org/rfc/rfc8693#section-4.2) for `scope` and
+/// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068#section-2.2.3.1) for `roles`.
 #[derive(Serialize)]
 struct Payload<'a> {
     iss: &'a str,
@@ -39,6 +42,8 @@ struct Payload<'a> {
     exp: i64,
     jti: &'a str,
     scope: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    roles: &'a [String],
 }
 
 /// Signs `claims` with RS256. The result is the token alone, without the scheme `Bearer`.
@@ -71,7 +76,10 @@ pub fn mint(key: &PrivateKey, claims: &Claims<'_>) -> Result<String, KeyError> {
         exp,
         jti: claims.token_id,
         scope: claims.scopes.join(" "),
+        roles: claims.roles,
     };
-    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &payload, key.signing())
+    let mut header = Header::new(Algorithm::RS256);
+    header.kid = Some(key.id().to_owned());
+    jsonwebtoken::encode(&header, &payload, key.signing())
         .map_err(|error| KeyError::Crypto(error.to_string()))
 }

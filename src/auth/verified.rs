@@ -7,6 +7,7 @@ use quick_cache::sync::Cache;
 use time::OffsetDateTime;
 
 use super::{AuthError, Principal, Verifier};
+use crate::domain::Roles;
 
 /// Most bytes of tokens that are kept: some ten thousand of the usual length.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -21,6 +22,7 @@ const EXPECTED_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct VerifiedTokens {
     verifier: Verifier,
+    roles: Arc<Roles>,
     known: Cache<Box<str>, Arc<Principal>, Bytes>,
 }
 
@@ -29,18 +31,20 @@ struct Bytes;
 
 impl Weighter<Box<str>, Arc<Principal>> for Bytes {
     fn weight(&self, header: &Box<str>, principal: &Arc<Principal>) -> u64 {
-        let scopes: usize = principal.scopes.iter().map(String::len).sum();
-        (header.len() + principal.subject.len() + scopes) as u64
+        let texts = principal.scopes.iter().chain(&principal.roles);
+        let texts: usize = texts.map(String::len).sum();
+        (header.len() + principal.subject.len() + texts) as u64
     }
 }
 
 impl VerifiedTokens {
-    /// Tokens that `verifier` finds good.
-    pub fn new(verifier: Verifier) -> Self {
+    /// Tokens that `verifier` finds good, and that allow what `roles` grant to those they name.
+    pub fn new(verifier: Verifier, roles: Arc<Roles>) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "a constant that fits")]
         let expected = MAX_BYTES as usize / EXPECTED_BYTES;
         Self {
             verifier,
+            roles,
             known: Cache::with_weighter(expected, MAX_BYTES, Bytes),
         }
     }
@@ -50,7 +54,7 @@ impl VerifiedTokens {
         &self.verifier
     }
 
-    /// As [`Verifier::verify`].
+    /// As [`Verifier::verify`], with what the roles of the token grant.
     pub fn verify(
         &self,
         authorization: Option<&str>,
@@ -63,7 +67,10 @@ impl VerifiedTokens {
             }
             self.known.remove(header);
         }
-        let principal = Arc::new(self.verifier.verify(authorization, now)?);
+        let mut principal = self.verifier.verify(authorization, now)?;
+        self.roles
+            .add_scopes(&principal.roles, &mut principal.scopes);
+        let principal = Arc::new(principal);
         self.known.insert(header.into(), principal.clone());
         Ok(principal)
     }
@@ -87,6 +94,7 @@ mod tests {
         let claims = Claims {
             subject: "user_456",
             scopes: &["catalog:read".to_owned()],
+            roles: &["editor".to_owned(), "offline_access".to_owned()],
             issuer: "issuer",
             audience: "audience",
             issued_at: NOW,
@@ -95,16 +103,16 @@ mod tests {
         };
         let header = format!("Bearer {}", mint(&key, &claims).unwrap());
         let leeway = Duration::from_secs(5);
-        let tokens = VerifiedTokens::new(Verifier::new(
-            vec![key.public()],
-            "issuer",
-            "audience",
-            leeway,
-        ));
+        let verifier = Verifier::new(vec![key.public()], "issuer", "audience", leeway);
+        let editor = ["catalog:read", "catalog:write"];
+        let roles = [("editor".to_owned(), editor.map(str::to_owned).to_vec())];
+        let roles = Roles::new(roles.into(), &editor).unwrap();
+        let tokens = VerifiedTokens::new(verifier, Arc::new(roles));
         let verify = |header: &str, seconds| {
             tokens.verify(Some(header), NOW + time::Duration::seconds(seconds))
         };
         let first = verify(&header, 0).unwrap();
+        assert_eq!(first.scopes, editor, "what its roles grant is added once");
         assert!(Arc::ptr_eq(&first, &verify(&header, 64).unwrap()), "known");
         assert_eq!(verify(&header, 65), Err(AuthError::Expired));
         assert_eq!(tokens.known.len(), 0);

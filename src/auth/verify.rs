@@ -8,6 +8,7 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 
 use super::Principal;
@@ -86,6 +87,33 @@ struct Payload {
     nbf: Option<f64>,
     scope: Option<OneOrMany>,
     scp: Option<OneOrMany>,
+    roles: Option<Roles>,
+    /// Where Keycloak puts roles.
+    realm_access: Option<RealmAccess>,
+}
+
+/// Names of roles. Others may mean something else by the claim, which then says nothing here.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Roles {
+    Names(OneOrMany),
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RealmAccess {
+    Roles { roles: Roles },
+    Other(IgnoredAny),
+}
+
+impl Roles {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Names(names) => names.as_slice(),
+            Self::Other(_) => &[],
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -180,9 +208,20 @@ impl Verifier {
                 scopes.push(scope.to_owned());
             }
         }
+        let mut roles: Vec<String> = Vec::new();
+        let realm = match &payload.realm_access {
+            Some(RealmAccess::Roles { roles }) => Some(roles),
+            _ => None,
+        };
+        for role in payload.roles.iter().chain(realm).flat_map(Roles::names) {
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
         Ok(Principal {
             subject,
             scopes,
+            roles,
             expires_at,
         })
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Origins, token};
-use crate::app::Error;
+use super::{Origins, pii, token};
+use crate::app::{self, Error};
 use crate::cli::ConfigCommand;
 use crate::config::{Config, Origin};
 use crate::lifecycle::NAME;
@@ -22,6 +22,8 @@ pub(super) fn run(
         ConfigCommand::Print => print!("{}", config.print(origins)),
         ConfigCommand::Check => {
             token::check(config)?;
+            pii::check(config)?;
+            app::roles(config)?;
             println!("the configuration is good: {}", sources(conf, origins));
         }
     }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::config::misspelt_variables;
-use super::{runtime, token, url_of};
-use crate::app::{App, Embedded, Error, Parts};
+use super::{pii, runtime, token, url_of};
+use crate::app::{App, Embedded, Error, IdentityKeys, Parts};
 use crate::config::Config;
 use crate::lifecycle::{NAME, VERSION};
 use crate::telemetry::{self, AccessLog};
@@ -64,6 +64,7 @@ fn serve(
         ),
         auto_migrate: config.migration.auto_migrate.unwrap_or(embedded.is_some()),
         verifier: token::verifier(config)?,
+        identity: identity(config)?,
         started,
         access_log,
     };
@@ -75,6 +76,19 @@ fn serve(
         }
         app.run(config.server.shutdown_delay).await;
         Ok(())
+    })
+}
+
+/// The keys of the identity service, or what is missing of them.
+fn identity(config: &Config) -> Result<Result<IdentityKeys, &'static str>, Error> {
+    let Some(signing) = token::signing_key(config)? else {
+        return Ok(Err(
+            "no key to sign tokens with: auth.jwt.private_key_path (JWT_PRIVATE_KEY_PATH) is not set",
+        ));
+    };
+    Ok(match pii::keyring(config)? {
+        Some(keyring) => Ok(IdentityKeys { signing, keyring }),
+        None => Err("no key for personal data: security.pii.keys_path (PII_KEYS_PATH) is not set"),
     })
 }
 

@@ -43,6 +43,7 @@ pub(super) fn token(
     let claims = Claims {
         subject,
         scopes,
+        roles: &[],
         issuer: &jwt.issuer,
         audience: &jwt.audience,
         issued_at: SystemEnvironment.now(),
@@ -69,7 +70,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
 }
 
 /// Whether a key for development may be used.
-fn is_development(config: &Config) -> bool {
+pub(super) fn is_development(config: &Config) -> bool {
     let embedded = config.data.database.source.is_none();
     config.auth.jwt.dev_key.unwrap_or(embedded)
 }
@@ -93,6 +94,19 @@ fn configured_keys(config: &Config) -> Result<Vec<PublicKey>, Error> {
         .into());
     }
     Ok(keys)
+}
+
+/// The key that tokens are signed with: the configured one, or a development service's own. None where others make the
+/// tokens.
+pub(super) fn signing_key(config: &Config) -> Result<Option<PrivateKey>, Error> {
+    let jwt = &config.auth.jwt;
+    match &jwt.private_key_path {
+        Some(path) => private_key(path).map(Some),
+        None if jwt.public_key_path.is_none() && is_development(config) => {
+            Ok(Some(dev_key(&config.data_dir)?))
+        }
+        None => Ok(None),
+    }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKey, Error> {

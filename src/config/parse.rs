@@ -19,6 +19,8 @@ pub(super) enum Input {
     Plain(String),
     /// A YAML list of texts.
     List(Vec<String>),
+    /// A YAML mapping of names to lists of texts.
+    Lists(Vec<(String, Vec<String>)>),
     /// Anything else.
     Other(&'static str),
 }
@@ -33,13 +35,15 @@ impl Input {
             Value::Number(number) => Self::Plain(number.to_string()),
             Value::Bool(bool) => Self::Plain(bool.to_string()),
             Value::Sequence(items) => {
-                let texts: Option<Vec<_>> = items
-                    .iter()
-                    .map(|item| item.as_str().map(str::to_owned))
-                    .collect();
-                texts.map_or(Self::Other("a list of other things than text"), Self::List)
+                texts(items).map_or(Self::Other("a list of other things than text"), Self::List)
             }
-            Value::Mapping(_) => Self::Other("a section"),
+            Value::Mapping(entries) => {
+                let list = |(name, items): (&Value, &Value)| {
+                    Some((name.as_str()?.to_owned(), texts(items.as_sequence()?)?))
+                };
+                let lists: Option<Vec<_>> = entries.iter().map(list).collect();
+                lists.map_or(Self::Other("a section"), Self::Lists)
+            }
             Value::Tagged(_) => Self::Other("a tagged value"),
         })
     }
@@ -53,6 +57,7 @@ impl Input {
             Self::Text(text) => format!("{text:?}"),
             Self::Plain(text) => text.clone(),
             Self::List(items) => format!("{items:?}"),
+            Self::Lists(lists) => format!("{lists:?}"),
         };
         match text.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{}…", &text[..end]),
@@ -64,7 +69,7 @@ impl Input {
     pub fn scalar(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Plain(text) => Some(text),
-            Self::List(_) | Self::Other(_) => None,
+            Self::List(_) | Self::Lists(_) | Self::Other(_) => None,
         }
     }
 
@@ -84,6 +89,11 @@ impl Input {
             _ => None,
         }
     }
+}
+
+fn texts(items: &[Value]) -> Option<Vec<String>> {
+    let text = |item: &Value| item.as_str().map(str::to_owned);
+    items.iter().map(text).collect()
 }
 
 /// Why a value is not accepted.

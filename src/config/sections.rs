@@ -1,5 +1,6 @@
 //! The sections of the configuration: what can be set, with its default and what is allowed.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::audit::Audit;
 use super::duration::{duration, seconds};
+use super::identity::{Passwords, Security, default_roles, roles};
 use super::network::Network;
 use super::parse::{
     boolean, choice, http_url, listen_address, networks, number, optional, origins, path,
@@ -46,6 +48,8 @@ section! {
         migration: Migration;
         /// Who may call.
         auth: Auth;
+        /// What keeps data safe.
+        security: Security;
         /// Switches.
         features: Features;
         /// Events, out and in.
@@ -258,6 +262,10 @@ section! {
     Auth {
         /// The tokens.
         jwt: Jwt;
+        /// Which scopes the roles of a token grant.
+        roles: BTreeMap<String, Vec<String>> = default_roles() => roles;
+        /// Passwords of users.
+        password: Passwords;
     }
 }
 
@@ -274,9 +282,9 @@ section! {
         issuer: String = "catalog-service".to_owned() => text;
         /// The `aud` a token must have.
         audience: String = "catalog".to_owned() => text;
-        /// How long an access token is valid. Checked at the start; not used by this version.
+        /// How long the access token of a user who signs in is valid.
         access_token_expiration: Duration = HOUR => seconds(SECOND..=YEAR);
-        /// How long a refresh token is valid. Checked at the start; not used by this version.
+        /// How long a refresh token is valid; each exchange begins it anew.
         refresh_token_expiration: Duration = 24 * HOUR => seconds(SECOND..=YEAR);
         /// By how much clocks may differ.
         leeway: Duration = 5 * SECOND => duration(Duration::ZERO..=60 * SECOND);

@@ -59,6 +59,15 @@ impl<T: Show> Show for Option<T> {
     }
 }
 
+impl<T: Show> Show for BTreeMap<String, T> {
+    fn show(&self) -> Value {
+        let entries = self.iter();
+        entries
+            .map(|(name, value)| (name.clone(), value.show()))
+            .collect()
+    }
+}
+
 impl<T: Show> Show for Vec<T> {
     fn show(&self) -> Value {
         self.iter().map(Show::show).collect()

@@ -39,7 +39,8 @@ fn elsewhere(whole: &str, unknown: &str) -> Option<String> {
     found
 }
 
-fn nearest<'a>(unknown: &str, keys: &[&'a str]) -> Option<&'a str> {
+/// The name among some that a wrong one was probably meant to be.
+pub(crate) fn nearest<'a>(unknown: &str, keys: &[&'a str]) -> Option<&'a str> {
     let plain = plain(unknown);
     keys.iter()
         .map(|key| (distance(&plain, &self::plain(key)), *key))

@@ -65,10 +65,13 @@ fn other_value(name: &str, file: &str) -> String {
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH"
         | "JWT_PUBLIC_KEY_PATH"
+        | "PII_KEYS_PATH"
         | "SERVER_TLS_CERT_PATH"
         | "SERVER_TLS_KEY_PATH"
         | "SERVER_TLS_CLIENT_CA_PATH" => file,
         "SERVER_SHUTDOWN_DELAY" => "7s",
+        "PII_KEYS" => "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "BCRYPT_COST" => "7",
         "LOG_LEVEL" => "error",
         "EVENTS_PUBLISHER" => "in_process",
         "EVENTS_BATCH"
@@ -170,7 +173,7 @@ fn what_is_printed_says_the_same_and_names_its_sources() {
 }
 
 fn is_secret(variable: &str) -> bool {
-    ["PASSWORD", "TOKEN", "DATABASE_URL"]
+    ["PASSWORD", "TOKEN", "DATABASE_URL", "PII_KEYS"]
         .iter()
         .any(|word| variable.ends_with(word))
 }
@@ -189,11 +192,16 @@ fn secrets_are_not_printed() {
         ("REDIS_PASSWORD", "hunter2"),
         ("DAPR_API_TOKEN", "hunter2"),
         ("APP_API_TOKEN", "hunter2"),
+        ("PII_KEYS", "a:aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ="),
     ];
     let (config, origins) = Config::load_sourced(None, &of(&env)).unwrap();
     let text = config.print(&origins);
-    assert!(!text.contains("hunter2"), "{text}");
+    assert!(
+        !text.contains("hunter2") && !text.contains("aHVudGVy"),
+        "{text}"
+    );
     for line in [
+        r#"    keys: "***"  # PII_KEYS"#,
         r#"    source: "postgresql://user:***@db:5432/catalog?***"  # DATABASE_URL"#,
         r#"    addr: "rediss+sentinel://me:***@one:1,[::1]:2/main/3"  # REDIS_ADDR"#,
         r#"    password: "***"  # REDIS_PASSWORD"#,
@@ -270,6 +278,34 @@ fn events_go_where_something_is() {
 }
 
 #[test]
+fn roles_are_those_of_the_file() {
+    let yaml = "auth: {roles: {auditor: ['catalog:read', 'identity:read'], nobody: []}}";
+    let roles = load(yaml, &[]).unwrap().auth.roles;
+    let scopes = ["catalog:read", "identity:read"]
+        .map(str::to_owned)
+        .to_vec();
+    let expected = [
+        ("auditor".to_owned(), scopes),
+        ("nobody".to_owned(), vec![]),
+    ];
+    assert_eq!(roles, expected.into());
+}
+
+#[test]
+fn keys_for_personal_data_are_not_shown() {
+    let config = load(
+        "",
+        &[("PII_KEYS", "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")],
+    )
+    .unwrap();
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains(r#"["a"]"#) && !shown.contains("AAEC"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn auto_migrate_has_three_states() {
     let state = |value| {
         load("", &[("AUTO_MIGRATE", value)])
@@ -337,6 +373,21 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
             "",
             &[("SERVER_GRPC_ADDR", ":8001")],
             "server.grpc.addr: 0.0.0.0:8001 is not allowed; must differ from server.http.addr",
+        ),
+        (
+            "auth: {roles: {viewer: catalog:read}}",
+            &[],
+            r#"auth.roles in config.yaml: a section is not allowed; must be names of roles, each with a list of scopes, such as {viewer: ["catalog:read"]}"#,
+        ),
+        (
+            "",
+            &[("PII_KEYS", "2026:c2VjcmV0")],
+            r#"security.pii.keys (PII_KEYS): *** is not allowed; must be keys such as "2026-01:<32 bytes in base64>", the newest first, with commas between (key 1: must be an id of 1 to 32 letters, digits, '-', '_' or '.', a colon and 32 bytes in base64)"#,
+        ),
+        (
+            "security: {pii: {keys_path: Cargo.toml}}",
+            &[("PII_KEYS", "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")],
+            "security.pii.keys: *** is not allowed: security.pii.keys_path (PII_KEYS_PATH) is set too, and one of them says all",
         ),
         (
             "data: {redis: {db: 3}}",

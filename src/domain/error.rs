@@ -43,14 +43,27 @@ pub enum Error {
         id: String,
     },
     /// A value that has to be unique is in use.
-    #[error("A product with this {} already exists", field.to_uppercase())]
+    #[error("A {resource} with this {field} already exists")]
     AlreadyExists {
-        /// The field that has to be unique.
+        /// Kind of the thing, such as `product`.
+        resource: &'static str,
+        /// What has to be unique, such as `SKU`.
         field: &'static str,
     },
     /// The thing has changed meanwhile.
     #[error("The product has changed meanwhile")]
     Conflict,
+    /// The caller did not show who it is.
+    #[error("{message}")]
+    Unauthenticated {
+        /// What the caller is told.
+        message: &'static str,
+        /// What was wrong, for logs only.
+        reason: &'static str,
+    },
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// Something the service depends on does not answer; a later attempt may succeed.
     #[error("Service temporarily unavailable")]
     Unavailable(#[source] Cause),
@@ -92,7 +105,11 @@ mod tests {
             "Product not found"
         );
         assert_eq!(
-            Error::AlreadyExists { field: "sku" }.to_string(),
+            Error::AlreadyExists {
+                resource: "product",
+                field: "SKU"
+            }
+            .to_string(),
             "A product with this SKU already exists"
         );
         let error = Error::Internal("password=secret".into());

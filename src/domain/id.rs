@@ -48,43 +48,62 @@ fn value(digit: u8) -> Option<u8> {
     })
 }
 
-/// Identifier of a product, written `prod_…`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProductId(Uuid);
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $invalid:ident, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
 
-impl ProductId {
-    /// What the text of a product id begins with.
-    pub const PREFIX: &str = "prod";
+        impl $name {
+            /// What the text of such an id begins with.
+            pub const PREFIX: &str = $prefix;
 
-    /// The id of a UUID.
-    pub const fn new(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
+            /// The id of a UUID.
+            pub const fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
 
-    /// The UUID inside.
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
+            /// The UUID inside.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&encode(Self::PREFIX, self.0))
+            }
+        }
+
+        /// The text is no such id.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[error($message)]
+        pub struct $invalid;
+
+        impl FromStr for $name {
+            type Err = $invalid;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                decode(Self::PREFIX, text).map(Self).ok_or($invalid)
+            }
+        }
+    };
 }
 
-impl fmt::Display for ProductId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&encode(Self::PREFIX, self.0))
-    }
-}
-
-/// The text is not a product id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Must be a product id: prod_ and 26 characters")]
-pub struct InvalidProductId;
-
-impl FromStr for ProductId {
-    type Err = InvalidProductId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        decode(Self::PREFIX, text).map(Self).ok_or(InvalidProductId)
-    }
-}
+identifier!(
+    /// Identifier of a product, written `prod_…`.
+    ProductId,
+    "prod",
+    InvalidProductId,
+    "Must be a product id: prod_ and 26 characters"
+);
+identifier!(
+    /// Identifier of a user, written `user_…`.
+    UserId,
+    "user",
+    InvalidUserId,
+    "Must be a user id: user_ and 26 characters"
+);
 
 #[cfg(test)]
 mod tests {

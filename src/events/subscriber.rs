@@ -82,7 +82,9 @@ fn judge(error: &Error) -> Handled {
     match error {
         Error::InvalidParameters(violations) => Handled::Refused(in_words(violations)),
         Error::NotFound { id, .. } => Handled::Refused(format!("{error}: {id}")),
-        Error::AlreadyExists { .. } => Handled::Refused(error.to_string()),
+        Error::AlreadyExists { .. } | Error::Unauthenticated { .. } | Error::Forbidden(_) => {
+            Handled::Refused(error.to_string())
+        }
         Error::Conflict => Handled::Away(error.to_string()),
         Error::Unavailable(cause) => Handled::Away(cause.to_string()),
         Error::Internal(cause) => Handled::Failed(cause.to_string()),

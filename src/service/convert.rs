@@ -17,13 +17,13 @@ use crate::domain::value::{
 use crate::pb::catalog::v1 as pb;
 
 /// Parses fields and keeps all that is wrong with them.
-struct Parser {
+pub(super) struct Parser {
     prefix: &'static str,
     violations: Vec<FieldViolation>,
 }
 
 impl Parser {
-    const fn new(prefix: &'static str) -> Self {
+    pub(super) const fn new(prefix: &'static str) -> Self {
         Self {
             prefix,
             violations: Vec::new(),
@@ -31,7 +31,7 @@ impl Parser {
     }
 
     /// Takes what was parsed, or notes what is wrong with the field.
-    fn take<T, M: Into<String>>(
+    pub(super) fn take<T, M: Into<String>>(
         &mut self,
         field: &str,
         parsed: std::result::Result<T, M>,
@@ -47,7 +47,7 @@ impl Parser {
     }
 
     /// As [`Self::take`], for a field that may be absent.
-    fn take_opt<I, T>(
+    pub(super) fn take_opt<I, T>(
         &mut self,
         field: &str,
         value: Option<I>,
@@ -95,7 +95,7 @@ impl Parser {
         self.take("attributes", parsed)
     }
 
-    fn finish<T>(self, value: Option<T>) -> Result<T> {
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) if self.violations.is_empty() => Ok(value),
             _ => Err(Error::InvalidParameters(self.violations)),

@@ -23,6 +23,11 @@ pub fn status(error: &Error) -> Status {
         ),
         Error::NotFound { .. } => named(&REASONS, Code::NotFound, error.to_string()),
         Error::AlreadyExists { .. } => named(&REASONS, Code::AlreadyExists, error.to_string()),
+        Error::Unauthenticated { reason, .. } => {
+            tracing::info!(reason, "unauthenticated");
+            named(&REASONS, Code::Unauthenticated, error.to_string())
+        }
+        Error::Forbidden(_) => named(&REASONS, Code::PermissionDenied, error.to_string()),
         Error::Conflict => named(&REASONS, Code::Aborted, error.to_string()),
         Error::Unavailable(cause) => {
             tracing::warn!(cause = %chain(&**cause), "a dependency does not answer");

@@ -10,8 +10,14 @@ use crate::domain::error::Cause;
 pub(super) fn from_sqlx<E: Borrow<sqlx::Error> + Into<Cause>>(error: E) -> Error {
     match error.borrow() {
         sqlx::Error::Database(database) => {
-            if database.is_unique_violation() && database.constraint() == Some("idx_products_sku") {
-                return Error::AlreadyExists { field: "sku" };
+            if database.is_unique_violation() {
+                match database.constraint() {
+                    Some("idx_products_sku") => return already_exists("product", "SKU"),
+                    Some("idx_users_email_index") => {
+                        return already_exists("user", "e-mail address");
+                    }
+                    _ => {}
+                }
             }
             match database.code() {
                 Some(code) if is_passing(&code) => Error::Unavailable(error.into()),
@@ -25,6 +31,11 @@ pub(super) fn from_sqlx<E: Borrow<sqlx::Error> + Into<Cause>>(error: E) -> Error
         | sqlx::Error::WorkerCrashed => Error::Unavailable(error.into()),
         _ => Error::Internal(error.into()),
     }
+}
+
+/// A value that has to be unique is in use.
+pub(super) const fn already_exists(resource: &'static str, field: &'static str) -> Error {
+    Error::AlreadyExists { resource, field }
 }
 
 /// Whether the same statement may succeed later: connection lost (08), out of resources (53),

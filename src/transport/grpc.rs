@@ -1,4 +1,4 @@
-//! The gRPC services: the catalog, health and reflection.
+//! The gRPC services: those of the contract, health and reflection.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,57 +7,87 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
+use transcode::MethodSpec;
 use transcode::policy::{self, Policy};
 use transcode::rest::BoxFuture;
 
 use crate::pb::DESCRIPTOR_SET;
-use crate::pb::catalog::v1::catalog_service::METHODS;
-use crate::pb::catalog::v1::catalog_service_server::{CatalogService, CatalogServiceServer};
 
 /// What the gRPC port offers.
-pub struct GrpcServices<C, H, P> {
-    /// The catalog, behind its policy.
-    pub catalog: Arc<C>,
-    /// Asked before a message of the catalog's RPCs is decoded.
-    pub policy: Arc<P>,
-    /// `grpc.health.v1`.
-    pub health: HealthServer<H>,
-    /// Longest message that is read, in bytes.
-    pub max_message_bytes: usize,
+pub struct GrpcServices<P> {
+    policy: Arc<P>,
+    routes: RoutesBuilder,
+    names: Vec<&'static str>,
 }
 
-impl<C: CatalogService, H: Health, P: Policy> GrpcServices<C, H, P> {
-    /// The services as routes.
+impl<P: Policy> GrpcServices<P> {
+    /// No services yet; `policy` is asked before a message of theirs is decoded.
+    pub fn new(policy: Arc<P>) -> Self {
+        Self {
+            policy,
+            routes: RoutesBuilder::default(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Adds a service of the contract, with what that says about its RPCs.
+    pub fn add<S>(&mut self, service: S, methods: &'static [&'static MethodSpec])
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        self.names.push(S::NAME);
+        self.routes.add_service(Admission {
+            inner: service,
+            methods,
+            policy: self.policy.clone(),
+        });
+    }
+
+    /// Names of the services that were added.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// The services as routes, with `grpc.health.v1` and reflection, which tells of those that are there.
     ///
     /// # Errors
     /// When the descriptor set that is built in can't be read.
-    pub fn routes(self) -> Result<Routes, tonic_reflection::server::Error> {
+    pub fn routes<H: Health>(
+        mut self,
+        health: HealthServer<H>,
+    ) -> Result<Routes, tonic_reflection::server::Error> {
+        let others = [
+            HealthServer::<H>::NAME,
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        ];
         let reflection = || {
-            tonic_reflection::server::Builder::configure()
+            let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 // What the details of errors are made of, so that a client can show them.
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
+            let names = self.names.iter().chain(&others);
+            names.fold(builder, |builder, name| builder.with_service_name(*name))
         };
-        let catalog = CatalogServiceServer::from_arc(self.catalog)
-            .max_decoding_message_size(self.max_message_bytes);
-        let catalog = Admission {
-            inner: catalog,
-            policy: self.policy,
-        };
-        Ok(Routes::new(catalog)
-            .add_service(self.health)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?))
+        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+        self.routes
+            .add_service(health)
+            .add_service(v1)
+            .add_service(v1alpha);
+        Ok(self.routes.routes())
     }
 }
 
 /// Asks a policy about a call before its message is decoded.
 struct Admission<S, P> {
     inner: S,
+    methods: &'static [&'static MethodSpec],
     policy: Arc<P>,
 }
 
@@ -65,6 +95,7 @@ impl<S: Clone, P> Clone for Admission<S, P> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
+            methods: self.methods,
             policy: self.policy.clone(),
         }
     }
@@ -90,10 +121,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let policy = self.policy.clone();
+        let (policy, methods) = (self.policy.clone(), self.methods);
         let mut inner = self.inner.clone();
         Box::pin(async move {
-            match policy::admit(&*policy, METHODS, &mut request).await {
+            match policy::admit(&*policy, methods, &mut request).await {
                 Ok(()) => inner.call(request).await,
                 Err(status) => Ok(status.into_http()),
             }

@@ -32,6 +32,8 @@ pub struct HttpApi {
     pub probes: Arc<Probes>,
     /// What a Dapr sidecar calls, where there is one.
     pub dapr: Option<Router>,
+    /// The keys that tokens of this service are checked with, where it makes any.
+    pub keys: Option<Router>,
     /// Origins whose pages may call; `*` for all.
     pub allowed_origins: Vec<String>,
 }
@@ -49,6 +51,7 @@ pub fn http_port<E>(api: HttpApi, observer: Arc<Observer<E>>) -> HttpPort<E> {
         grpc,
         probes,
         dapr,
+        keys,
         allowed_origins,
     } = api;
     let pages = transcoder.clone();
@@ -63,6 +66,7 @@ pub fn http_port<E>(api: HttpApi, observer: Arc<Observer<E>>) -> HttpPort<E> {
         .merge(probes::router(probes))
         .merge(docs::router())
         .merge(dapr.unwrap_or_default())
+        .merge(keys.unwrap_or_default())
         .route_layer(from_fn(page))
         .method_not_allowed_fallback(move |request: Request| {
             let problem = Problem::method_not_allowed(&["GET", "HEAD"]);

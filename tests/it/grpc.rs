@@ -288,7 +288,10 @@ async fn reflection_and_health() {
         .connect()
         .await
         .expect("up");
-    for name in ["", "catalog.v1.CatalogService"] {
+    let services = catalog_service::pb::METHODS
+        .iter()
+        .map(|rpcs| rpcs[0].service);
+    for name in services.clone().chain([""]) {
         let request = HealthCheckRequest {
             service: name.to_owned(),
         };
@@ -312,10 +315,12 @@ async fn reflection_and_health() {
         .expect("v1")
         .into_inner();
     let answer = format!("{:?}", answers.message().await.expect("an answer"));
-    assert!(
-        answer.contains("catalog.v1.CatalogService") && answer.contains("grpc.health.v1.Health"),
-        "{answer}"
-    );
+    for name in services.chain([
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+    ]) {
+        assert!(answer.contains(name), "{name} in {answer}");
+    }
     let request = v1alpha::ServerReflectionRequest {
         message_request: Some(
             v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(

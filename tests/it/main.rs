@@ -14,6 +14,7 @@ mod events;
 mod grpc;
 mod headers;
 mod health;
+mod identity;
 mod inventory;
 mod lifecycle;
 mod metrics;

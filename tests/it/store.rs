@@ -130,7 +130,7 @@ async fn a_sku_is_unique_until_its_product_is_deleted() {
     let first = catalog.create(cause(), new("A")).await.unwrap();
     let again = catalog.create(cause(), new("A")).await;
     assert!(
-        matches!(again, Err(Error::AlreadyExists { field: "sku" })),
+        matches!(again, Err(Error::AlreadyExists { field: "SKU", .. })),
         "{again:?}"
     );
     catalog.delete(cause(), first.id).await.unwrap();

@@ -45,6 +45,24 @@ pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
     Ok(prettyplease::unparse(&syn::parse2(code)?))
 }
 
+/// The specs of the RPCs of all services, for the module around those of the packages.
+///
+/// # Errors
+/// When the code made does not parse.
+pub(crate) fn all_methods(api: &Api) -> Result<String, Error> {
+    let services = api.services.iter().map(|service| {
+        let package = service.package.split('.').filter(|part| !part.is_empty());
+        let package = package.map(names::snake);
+        let module = names::snake(&service.name);
+        quote!(#(#package::)* #module::METHODS)
+    });
+    let code = quote! {
+        /// What the contract says about the RPCs of each service.
+        pub static METHODS: &[&[&::transcode::MethodSpec]] = &[#(#services),*];
+    };
+    Ok(prettyplease::unparse(&syn::parse2(code)?))
+}
+
 /// An expression: the names and the contents of some texts.
 ///
 /// # Errors

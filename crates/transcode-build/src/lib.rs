@@ -67,7 +67,7 @@ impl Config {
         Ok(load::load(&self.roots, &self.files()?)?.api)
     }
 
-    /// Writes `pb.rs`, with a module for each package, `descriptor.bin`, `openapi.json` and `.yaml`, `asyncapi.json` and
+    /// Writes `pb.rs`, with a module for each package and `METHODS` of them all, `descriptor.bin`, `openapi.json` and `.yaml`, `asyncapi.json` and
     /// `.yaml`, and `event_pages.rs`, an expression: the name and the text of each page on events.
     ///
     /// # Errors
@@ -127,7 +127,9 @@ impl Config {
             code.push_str(&codegen::package(&contract.api, package)?);
             write(&path, code.as_bytes())?;
         }
-        write(&out.join("pb.rs"), modules(&packages).as_bytes())
+        let mut code = modules(&packages);
+        code.push_str(&codegen::all_methods(&contract.api)?);
+        write(&out.join("pb.rs"), code.as_bytes())
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Error> {

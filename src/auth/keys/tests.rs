@@ -45,6 +45,32 @@ fn a_key_is_the_same_in_every_notation() {
 }
 
 #[test]
+fn a_key_is_named_by_its_thumbprint() {
+    let pkcs8 = generate_pem().unwrap();
+    let key = PrivateKey::from_pem(pkcs8.as_bytes()).unwrap();
+    let set = serde_json::to_value(key.public_set()).unwrap();
+    let [jwk] = set["keys"].as_array().unwrap().as_slice() else {
+        panic!("not one key: {set}");
+    };
+    let text = |name: &str| jwk[name].as_str().unwrap();
+    assert_eq!(
+        (text("kty"), text("use"), text("alg"), text("e")),
+        ("RSA", "sig", "RS256", "AQAB")
+    );
+    // As RFC 7638 has it: the required members, in their order, without white space.
+    let members = format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text("e"), text("n"));
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, members.as_bytes());
+    use base64::Engine as _;
+    let thumbprint = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest);
+    assert_eq!((key.id(), text("kid")), (&*thumbprint, &*thumbprint));
+    let pkcs1 = encode_pem("RSA PRIVATE KEY", key.signing().as_bytes());
+    let same = PrivateKey::from_pem(pkcs1.as_bytes()).unwrap();
+    assert_eq!(same.id(), key.id(), "in every notation");
+    // No part of the private half.
+    assert_eq!(jwk.as_object().unwrap().len(), 6, "{jwk}");
+}
+
+#[test]
 fn keys_below_2048_bits_are_refused() {
     for pem in WEAK_PRIVATE {
         let error = PrivateKey::from_pem(pem).unwrap_err();

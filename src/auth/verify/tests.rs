@@ -76,11 +76,36 @@ fn invalid(cause: Cause) -> Result<Principal, AuthError> {
 }
 
 #[test]
+fn roles_are_read_where_they_usually_are() {
+    let roles = |changes: Value| verify(&sign(&changes)).unwrap().roles;
+    assert_eq!(roles(json!({})), [""; 0]);
+    assert_eq!(roles(json!({"roles": ["a", "b", "a"]})), ["a", "b"]);
+    assert_eq!(roles(json!({"roles": "a"})), ["a"]);
+    assert_eq!(
+        roles(
+            json!({"roles": ["a"], "realm_access": {"roles": ["offline_access", "a"], "more": 1}})
+        ),
+        ["a", "offline_access"]
+    );
+    for other in [
+        json!(1),
+        json!({"a": 1}),
+        json!([{"name": "a"}]),
+        json!([1]),
+    ] {
+        let none = json!({"roles": other, "realm_access": other});
+        assert_eq!(roles(none), [""; 0], "{other}");
+        assert_eq!(roles(json!({"realm_access": {"roles": other}})), [""; 0]);
+    }
+}
+
+#[test]
 fn a_minted_token_is_accepted() {
     let scopes = ["catalog:read".to_owned(), "catalog:write".to_owned()];
     let claims = Claims {
         subject: "user_456",
         scopes: &scopes,
+        roles: &["editor".to_owned()],
         issuer: "https://id.example",
         audience: "catalog-service",
         issued_at: NOW,
@@ -90,6 +115,7 @@ fn a_minted_token_is_accepted() {
     let principal = verify(&mint(&KEY, &claims).unwrap()).unwrap();
     assert_eq!(principal.subject, "user_456");
     assert_eq!(principal.scopes, scopes);
+    assert_eq!(principal.roles, ["editor"]);
     assert_eq!(principal.expires_at, NOW + Duration::from_mins(1));
     assert!(principal.has_scope("catalog:write"));
     assert!(!principal.has_scope("catalog"));
@@ -203,6 +229,7 @@ fn what_is_left_of_a_token_ends_with_it() {
         let principal = Principal {
             subject: "user_456".to_owned(),
             scopes: vec![],
+            roles: Vec::new(),
             expires_at: NOW + time::Duration::seconds(offset),
         };
         verifier.left(&principal, NOW)

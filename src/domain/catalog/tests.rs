@@ -73,7 +73,10 @@ impl ProductStore for Memory {
         if let (None, Some(after)) = (before, event.change.after())
             && products.iter().any(|p| p.sku == after.sku)
         {
-            return Err(Error::AlreadyExists { field: "sku" });
+            return Err(Error::AlreadyExists {
+                resource: "product",
+                field: "SKU",
+            });
         }
         if let Some(index) = stored {
             products.remove(index);
@@ -175,7 +178,7 @@ async fn a_product_is_made_and_found() {
         .create(cause(), new("A"))
         .await
         .expect_err("a duplicate");
-    assert!(matches!(error, Error::AlreadyExists { field: "sku" }));
+    assert!(matches!(error, Error::AlreadyExists { field: "SKU", .. }));
 }
 
 #[tokio::test]

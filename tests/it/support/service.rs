@@ -298,6 +298,7 @@ fn command(data: &std::path::Path, database_url: &str) -> Command {
         .env("CATALOG_DATA_DIR", data)
         .env("DATABASE_URL", database_url)
         .env("JWT_DEV_KEY", "true")
+        .env("BCRYPT_COST", "4")
         .env("SERVER_HTTP_ADDR", "127.0.0.1:0")
         .env("SERVER_GRPC_ADDR", "127.0.0.1:0")
         // Most tests are about something else than how often their one user calls.

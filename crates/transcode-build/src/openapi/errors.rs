@@ -9,38 +9,42 @@ use crate::schema::Schemas;
 /// The errors that operations refer to.
 pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
     let api = schemas.api;
-    let used = |name: &str| match name {
-        "NotFound" => api.services.iter().any(|s| {
-            s.methods
-                .iter()
-                .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
-        }),
-        "Conflict" => api.services.iter().any(|s| {
-            s.methods.iter().any(|m| {
-                m.options
-                    .reasons
+    let used =
+        |name: &str| match name {
+            "NotFound" => api.services.iter().any(|s| {
+                s.methods
                     .iter()
-                    .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
-            })
-        }),
-        "BodyTooLarge" | "UnsupportedMediaType" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .flat_map(|m| &m.bindings)
-            .any(|b| b.body != Body::None),
-        "NotAcceptable" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| m.streaming && !m.bindings.is_empty()),
-        "Unauthorized" | "Forbidden" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| !m.options.public),
-        _ => true,
-    };
+                    .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
+            }),
+            "Conflict" => api.services.iter().any(|s| {
+                s.methods.iter().any(|m| {
+                    m.options
+                        .reasons
+                        .iter()
+                        .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
+                })
+            }),
+            "BodyTooLarge" | "UnsupportedMediaType" => api
+                .services
+                .iter()
+                .flat_map(|s| &s.methods)
+                .flat_map(|m| &m.bindings)
+                .any(|b| b.body != Body::None),
+            "NotAcceptable" => api
+                .services
+                .iter()
+                .flat_map(|s| &s.methods)
+                .any(|m| m.streaming && !m.bindings.is_empty()),
+            "Unauthorized" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
+                !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")
+            }),
+            "Forbidden" => api
+                .services
+                .iter()
+                .flat_map(|s| &s.methods)
+                .any(|m| !m.options.public),
+            _ => true,
+        };
     let error = error(schemas);
     let mut responses = Map::new();
     for (name, code, retry, description, message) in [

@@ -293,7 +293,11 @@ fn answers(
     let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
     for (status, name, applies) in [
         ("400", "InvalidParameters", true),
-        ("401", "Unauthorized", !method.options.public),
+        (
+            "401",
+            "Unauthorized",
+            !method.options.public || reason("UNAUTHORIZED"),
+        ),
         ("403", "Forbidden", !method.options.public),
         ("404", "NotFound", reason("NOT_FOUND")),
         (
