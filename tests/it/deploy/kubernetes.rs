@@ -144,7 +144,7 @@ pub(super) fn check_references(resources: &[Value]) {
             for variable in list(&container["env"]) {
                 let from = &variable["valueFrom"];
                 assert!(from.is_null() != variable["value"].is_null(), "{variable}");
-                if !from.is_null() {
+                if from["secretKeyRef"].is_object() {
                     check_key(&from["secretKeyRef"], "name");
                 }
                 // A path is below something that is mounted.
