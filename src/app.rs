@@ -9,6 +9,7 @@ mod observability;
 mod ports;
 mod search;
 mod stores;
+mod traces;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,7 +20,9 @@ use tokio::net::TcpListener;
 use background::Background;
 pub use embedded::Embedded;
 pub use identity::{IdentityKeys, roles};
+use observability::Shown;
 use stores::Stores;
+use traces::Traces;
 
 use crate::auth::Verifier;
 use crate::config::Config;
@@ -65,6 +68,7 @@ pub struct App {
     readiness: Readiness,
     background: Background,
     access_log: AccessLog,
+    traces: Traces,
 }
 
 impl App {
@@ -110,8 +114,10 @@ impl App {
         tokio::spawn(watch.run());
         let bell = Bell::default();
         let stores = Stores::new(config, &pool, &bell);
+        let traces = Traces::start(config);
         let background = Background::start(
             config,
+            &traces.tracer,
             &pool,
             &bell,
             &readiness,
@@ -128,6 +134,7 @@ impl App {
             tokio::spawn(tls.watch(config.server.tls.reload_interval));
         }
         let access_log = parts.access_log.clone();
+        metrics.add(traces.tracer.clone());
         let (http_port, grpc_port) = ports::ports(
             config,
             parts,
@@ -135,7 +142,10 @@ impl App {
             stores,
             &background,
             &readiness,
-            &metrics,
+            &Shown {
+                metrics: &metrics,
+                tracer: &traces.tracer,
+            },
         )?;
         Ok(Self {
             http: (http, http_port),
@@ -145,6 +155,7 @@ impl App {
             readiness,
             background,
             access_log,
+            traces,
         })
     }
 
@@ -200,6 +211,7 @@ impl App {
         }
         // After the last request, whose events are among those that are still to be published.
         self.background.stop().await;
+        self.traces.stop().await;
         signals.abort();
     }
 }

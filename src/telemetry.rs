@@ -4,6 +4,7 @@ mod json;
 pub mod metrics;
 pub mod query;
 pub mod request;
+pub mod trace;
 mod writer;
 
 use std::time::Duration;
@@ -20,6 +21,12 @@ use crate::config::LogFormat;
 use json::{JsonLayer, Line};
 use request::RequestRecord;
 use writer::LogWriter;
+
+/// The name of this instance: that of its host, which in a cluster is its pod.
+pub fn instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim().to_owned()
+}
 
 /// Writes a line for each request that was answered. Clones write to the same place.
 #[derive(Clone, Debug)]
@@ -50,6 +57,7 @@ pub fn init(level: Level, format: LogFormat) -> AccessLog {
     match format {
         LogFormat::Json => {
             let writer = LogWriter::start();
+            log_panics(writer.clone());
             let _ = registry.with(JsonLayer(writer.clone())).try_init();
             AccessLog((Level::INFO <= level).then_some(writer))
         }
@@ -61,6 +69,25 @@ pub fn init(level: Level, format: LogFormat) -> AccessLog {
             AccessLog(None)
         }
     }
+}
+
+/// Writes panics as lines, each before its thread unwinds.
+fn log_panics(writer: LogWriter) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic
+            .location()
+            .map_or(("", 0), |at| (at.file(), at.line()));
+        let request = RequestRecord::current();
+        let mut bytes = Vec::new();
+        let mut line = Line::begin(&mut bytes, Level::ERROR, request.as_deref(), place);
+        line.message("a panic");
+        line.data("panic", panic.payload_as_str().unwrap_or_default());
+        if let Some(request) = &request {
+            line.request(request);
+        }
+        line.end();
+        writer.at_once(bytes);
+    }));
 }
 
 impl AccessLog {

@@ -23,6 +23,7 @@ use crate::redis::Redis;
 use crate::store::{Bell, PgAudit, PgCounts, PgInbox, PgInventory, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::EventCounts;
+use crate::telemetry::trace::Tracer;
 
 /// Longest time the last events get when the service stops; what is left, another instance or the next start publishes.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -42,6 +43,7 @@ impl Background {
     /// Starts them; a cache hears of all changes.
     pub(super) fn start<S: ProductStore>(
         config: &Config,
+        tracer: &Tracer,
         pool: &PgPool,
         bell: &Bell,
         readiness: &Readiness,
@@ -50,7 +52,7 @@ impl Background {
     ) -> Result<Self, Error> {
         let publisher = publisher(config)?;
         let counts = EventCounts::default();
-        let consumer = consumer(config, inventory, counts.clone())
+        let consumer = consumer(config, inventory, &counts, tracer)
             .map(|consumer| tokio::spawn(consumer.run(readiness.subscribe())));
         let inbox = PgInbox::new(pool.clone());
         tokio::spawn(keep_short(inbox, readiness.subscribe()));
@@ -78,7 +80,8 @@ impl Background {
                 ..relay::Settings::default()
             },
         )
-        .counting(counts.clone());
+        .counting(counts.clone())
+        .traced(tracer.clone(), config.publisher().name());
         let status = relay.status();
         let audit = config.features.enable_audit_logging.then(|| {
             let settings = &config.audit;
@@ -183,7 +186,8 @@ fn publisher(config: &Config) -> Result<Configured, Error> {
 fn consumer(
     config: &Config,
     inventory: Inventory<PgInventory, SystemEnvironment>,
-    counts: EventCounts,
+    counts: &EventCounts,
+    tracer: &Tracer,
 ) -> Option<Consumer<PgInventory, SystemEnvironment>> {
     if config.publisher() != PublisherKind::Redis {
         return None;
@@ -198,7 +202,9 @@ fn consumer(
             &config.events.consumer_group,
         )
     };
-    let subscriber = Subscriber::new(inventory).counting(counts);
+    let subscriber = Subscriber::new(inventory)
+        .counting(counts.clone())
+        .traced(tracer.clone());
     Some(Consumer::new(
         subscriber,
         &redis,

@@ -1,4 +1,4 @@
-//! What of the service is shown to Prometheus.
+//! What of the service is shown to those who observe it.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,18 @@ use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{
     CacheMetrics, DatabaseMetrics, EventMetrics, Metrics, ProcessMetrics,
 };
+use crate::telemetry::trace::Tracer;
 use crate::transport::DaprProbe;
 
 /// How often it is looked what is left to be published.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Where the parts show what they do.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) metrics: &'a Metrics,
+    pub(super) tracer: &'a Tracer,
+}
 
 /// The metrics of the parts; further ones add themselves.
 pub(super) fn metrics(

@@ -7,8 +7,9 @@ use transcode::rest::{Settings, Transcoder};
 
 use super::background::Background;
 use super::limits;
+use super::observability::{self, Shown};
 use super::stores::Stores;
-use super::{Error, Parts, identity, observability};
+use super::{Error, Parts, identity};
 use crate::auth::VerifiedTokens;
 use crate::config::{Config, PublisherKind};
 use crate::domain::Catalog;
@@ -22,7 +23,7 @@ use crate::pb::identity::v1::{IdentityServiceStack, identity_service};
 use crate::service::CatalogHandler;
 use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
-use crate::telemetry::metrics::{Metrics, Operations, Requests};
+use crate::telemetry::metrics::{Operations, Requests};
 use crate::transport::{
     AccessPolicy, Audited, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort,
     InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port, keys_router,
@@ -36,7 +37,7 @@ pub(super) fn ports(
     stores: Stores,
     background: &Background,
     readiness: &Readiness,
-    metrics: &Metrics,
+    &Shown { metrics, tracer }: &Shown<'_>,
 ) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
     let max_bytes = config.server.http.max_body_bytes;
     let roles = Arc::new(identity::roles(config)?);
@@ -56,8 +57,9 @@ pub(super) fn ports(
             pubsub: config.dapr.pubsub_name.clone(),
             token: config.dapr.app_api_token.clone(),
         };
-        let subscriber =
-            Subscriber::new(stores.inventory.clone()).counting(background.event_counts());
+        let subscriber = Subscriber::new(stores.inventory.clone())
+            .counting(background.event_counts())
+            .traced(tracer.clone());
         dapr::router(
             subscriber,
             PgInbox::new(pool.clone()),
@@ -145,6 +147,7 @@ pub(super) fn ports(
         environment: SystemEnvironment,
         access_log: parts.access_log,
         requests,
+        tracer: tracer.clone(),
     });
     Ok((
         http_port(api, observer.clone()),

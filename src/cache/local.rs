@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::freshness::Stamp;
 use crate::domain::Error;
 use crate::domain::error::Result;
+use crate::telemetry::request::RequestRecord;
 
 /// A value is read anew, while it is still given, from this part of its life on.
 const REFRESH_AFTER: f64 = 0.9;
@@ -154,7 +155,7 @@ where
             // Nobody may be waiting any more.
             let _ = sender.send(outcome.map(|loaded| loaded.value));
         };
-        tokio::spawn(task);
+        tokio::spawn(RequestRecord::carry(task));
         outcome
     }
 

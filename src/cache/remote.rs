@@ -14,6 +14,7 @@ use serde_json::json;
 use super::stored::{FORMAT, Stored, StoredPage, StoredProduct};
 use crate::domain::{Category, ListQuery, Page, Product, ProductId, Warehouse};
 use crate::redis::{Redis, RedisError};
+use crate::telemetry::trace::{Kind, Part};
 
 /// Sets a value unless a newer one is there. Something else that has the key gives way.
 const PUT: &str = r#"
@@ -129,7 +130,17 @@ impl Remote {
         key: &str,
         take: impl FnOnce(S) -> Option<T>,
     ) -> Result<Option<Held<T>>, RedisError> {
-        let Some(json) = self.redis.get(key).await? else {
+        let part = Part::of_request("cache.get", Kind::Client);
+        let found = self.redis.get(key).await;
+        if let Some(part) = part {
+            part.end(|span| {
+                span.set("db.system.name", "redis");
+                span.set("db.operation.name", "GET");
+                span.set("cache.hit", matches!(found, Ok(Some(_))));
+                span.error = found.as_ref().err().map(ToString::to_string);
+            });
+        }
+        let Some(json) = found? else {
             return Ok(None);
         };
         // What is not understood will be written anew.

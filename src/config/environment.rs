@@ -77,6 +77,8 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("PROMETHEUS_PORT", "metrics.prometheus_port"),
     ("TRACE_ENDPOINT", "trace.endpoint"),
     ("JAEGER_ENDPOINT", "trace.endpoint"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "trace.endpoint"),
+    ("TRACE_SAMPLE_RATIO", "trace.sample_ratio"),
     ("JWT_PRIVATE_KEY_PATH", "auth.jwt.private_key_path"),
     ("JWT_PUBLIC_KEY_PATH", "auth.jwt.public_key_path"),
     ("JWT_ISSUER", "auth.jwt.issuer"),

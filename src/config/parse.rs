@@ -151,6 +151,14 @@ where
     }
 }
 
+/// A part of a whole.
+pub(super) fn ratio(input: &Input) -> Parsed<f64> {
+    let ratio = input.scalar().and_then(|text| text.parse().ok());
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| refusal("a number from 0 to 1, such as 0.1".to_owned()))
+}
+
 /// One of some words.
 pub(super) fn choice<T: Copy>(
     choices: &'static [(&'static str, T)],

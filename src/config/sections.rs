@@ -14,7 +14,7 @@ use super::identity::{Passwords, Security, default_roles, roles};
 use super::network::Network;
 use super::parse::{
     boolean, choice, http_url, listen_address, networks, number, optional, origins, path,
-    postgres_url, readable_file, remote_address, remote_addresses, secret, table_name, text,
+    postgres_url, ratio, readable_file, remote_address, remote_addresses, secret, table_name, text,
 };
 use super::read::section;
 use super::redis_address::{RedisAddress, redis_address};
@@ -42,7 +42,7 @@ section! {
         cache: Cache;
         /// Service discovery. Checked at the start; not used by this version.
         consul: Consul;
-        /// Where spans go. Checked at the start; not used by this version.
+        /// Where spans go.
         trace: Trace;
         /// How the schema is brought up to date.
         migration: Migration;
@@ -239,6 +239,8 @@ section! {
     Trace {
         /// Where spans are sent; none to send none.
         endpoint: Option<Url> = None => optional(http_url);
+        /// Which part of the traces is kept that begin here, 0 to 1.
+        sample_ratio: f64 = 0.1 => ratio;
     }
 }
 

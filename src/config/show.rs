@@ -43,6 +43,7 @@ show! {
     i32 => |value| *value;
     u64 => |value| *value;
     usize => |value| *value;
+    f64 => |value| *value;
     String => |text| text.as_str();
     Secret => |secret| secret.to_string();
     Network => |network| network.to_string();

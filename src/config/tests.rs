@@ -62,7 +62,6 @@ fn other_value(name: &str, file: &str) -> String {
         "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
         "AUDIT_READS" => "true",
         "AUDIT_RETENTION" => "77h",
-        "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" => "http://localhost:14268/api/traces",
         "JWT_PRIVATE_KEY_PATH"
         | "JWT_PUBLIC_KEY_PATH"
         | "PII_KEYS_PATH"
@@ -72,6 +71,10 @@ fn other_value(name: &str, file: &str) -> String {
         "SERVER_SHUTDOWN_DELAY" => "7s",
         "PII_KEYS" => "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "BCRYPT_COST" => "7",
+        "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" | "OTEL_EXPORTER_OTLP_ENDPOINT" => {
+            "http://localhost:14268/api/traces"
+        }
+        "TRACE_SAMPLE_RATIO" => "0.7",
         "LOG_LEVEL" => "error",
         "EVENTS_PUBLISHER" => "in_process",
         "EVENTS_BATCH"

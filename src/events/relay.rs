@@ -5,6 +5,8 @@
 //! takes others is put aside and tried again, the later events of its product wait behind it, and after some attempts
 //! it is parked for an operator.
 
+mod sending;
+
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ use crate::domain::{Error, ProductId, Recorded};
 use crate::store::PgOutbox;
 use crate::store::outbox::{Batch, Message, OutboxEvent, RelayTurn};
 use crate::telemetry::metrics::EventCounts;
+use crate::telemetry::trace::Tracer;
+use sending::Sending;
 
 /// How a relay works.
 #[derive(Clone, Debug)]
@@ -107,6 +111,8 @@ pub struct Relay<P, E> {
     environment: E,
     settings: Settings,
     counts: EventCounts,
+    /// None where no spans are made of what is published.
+    tracer: Option<(Tracer, &'static str)>,
     status: watch::Sender<Status>,
 }
 
@@ -119,6 +125,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
             environment,
             settings,
             counts: EventCounts::default(),
+            tracer: None,
             status: watch::Sender::default(),
         }
     }
@@ -127,6 +134,14 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
     #[must_use]
     pub fn counting(self, counts: EventCounts) -> Self {
         Self { counts, ..self }
+    }
+
+    /// Makes a span of each event that is published, in the trace of the request that caused it. `system` is where they
+    /// go.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer, system: &'static str) -> Self {
+        let tracer = Some((tracer, system));
+        Self { tracer, ..self }
     }
 
     /// Follows how publishing goes.
@@ -262,9 +277,9 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         let mut done = 0;
         let mut next = None;
         for run in runs(&batch.events, self.publisher.keeps_order()) {
-            let out = self.outgoing(&mut turn, run, &waiting).await?;
+            let mut out = self.outgoing(&mut turn, run, &waiting).await?;
             // The broker and the database work at the same time.
-            let (published, read) = tokio::join!(self.publish(&out.events), async {
+            let (published, read) = tokio::join!(self.publish(&mut out.events), async {
                 if done == 0 {
                     next = turn.read_ahead(&batch, self.limit()).await?;
                 }
@@ -321,12 +336,17 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         Ok(out)
     }
 
-    async fn publish(&self, events: &[Outgoing]) -> Result<Vec<Rejection>, Unavailable> {
+    async fn publish(&self, events: &mut [Outgoing]) -> Result<Vec<Rejection>, Unavailable> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let spans = self.tracer.as_ref();
+        let spans = spans.map(|(tracer, system)| Sending::begin(tracer, system, events));
         let began = Instant::now();
         let published = self.publisher.publish(events).await;
+        if let Some(spans) = spans {
+            spans.end(events, &published);
+        }
         match &published {
             Ok(refused) => {
                 let taken = events.len() - refused.len();
@@ -365,8 +385,8 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         if due.is_empty() {
             return Ok(());
         }
-        let out: Vec<_> = due.iter().map(|event| outgoing(&event.message)).collect();
-        let rejections = self.publish(&out).await.map_err(Failure::Broker)?;
+        let mut out: Vec<_> = due.iter().map(|event| outgoing(&event.message)).collect();
+        let rejections = self.publish(&mut out).await.map_err(Failure::Broker)?;
         let refused: HashSet<_> = rejections.iter().map(|rejection| rejection.index).collect();
         let published: Vec<_> = due
             .iter()

@@ -6,17 +6,21 @@
 pub mod dapr;
 mod inbox;
 mod incoming;
+mod receipt;
 pub mod redis_streams;
 
 use std::time::Duration;
 
 use crate::domain::inventory::{Inventory, Outcome};
 use crate::domain::ports::{Environment, InventoryStore};
-use crate::domain::{Error, FieldViolation};
+use crate::domain::{Error, FieldViolation, ProductId};
 use crate::telemetry::metrics::EventCounts;
+use crate::telemetry::request::RequestRecord;
+use crate::telemetry::trace::Tracer;
 
 pub use inbox::keep_short;
 pub use incoming::Arrival;
+use receipt::Receipt;
 
 /// How long handling one event may take before it counts as a database that is away.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -39,13 +43,18 @@ pub enum Handled {
 pub struct Subscriber<S, E> {
     inventory: Inventory<S, E>,
     counts: EventCounts,
+    /// None where no spans are made of what is heard.
+    tracer: Option<Tracer>,
 }
 
 impl<S: InventoryStore, E: Environment> Subscriber<S, E> {
     /// A subscriber that keeps the inventory.
     pub fn new(inventory: Inventory<S, E>) -> Self {
-        let counts = EventCounts::default();
-        Self { inventory, counts }
+        Self {
+            inventory,
+            counts: EventCounts::default(),
+            tracer: None,
+        }
     }
 
     /// Counts what becomes of events where others see it.
@@ -54,10 +63,25 @@ impl<S: InventoryStore, E: Environment> Subscriber<S, E> {
         Self { counts, ..self }
     }
 
+    /// Makes a span of each event, in the trace of what caused it.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        let tracer = Some(tracer);
+        Self { tracer, ..self }
+    }
+
     /// Handles an event as it came: a CloudEvent or the event alone, in JSON. `arrival` stands in for what neither of
     /// them says.
     pub async fn handle(&self, event: &[u8], arrival: Option<Arrival>) -> Handled {
-        let handled = self.try_handle(event, arrival).await;
+        let handled = match &self.tracer {
+            Some(tracer) => {
+                let receipt = Receipt::begin(tracer, event, arrival.as_ref());
+                let handled = receipt.scope(self.try_handle(event, arrival)).await;
+                receipt.end(&handled);
+                handled
+            }
+            None => self.try_handle(event, arrival).await,
+        };
         self.counts.handled(&handled);
         handled
     }
@@ -67,6 +91,7 @@ impl<S: InventoryStore, E: Environment> Subscriber<S, E> {
             Ok(update) => update,
             Err(reason) => return Handled::Refused(reason),
         };
+        RequestRecord::about(ProductId::PREFIX, update.product.uuid());
         let applied = tokio::time::timeout(LIMIT, self.inventory.apply(&update)).await;
         let handled = match applied {
             Ok(Ok(outcome)) => Handled::Done(outcome),

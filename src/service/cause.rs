@@ -8,6 +8,7 @@ use transcode::rest::RequestContext;
 use crate::auth::Principal;
 use crate::domain::audit::Call;
 use crate::domain::event::Cause;
+use crate::telemetry::request::RequestRecord;
 
 /// The header with which a caller names what belongs together.
 const CORRELATION: &str = "x-correlation-id";
@@ -32,7 +33,8 @@ pub(super) fn cause<T>(request: &Request<T>) -> Cause {
             .unwrap_or_default(),
         correlation_id: header(CORRELATION).unwrap_or_else(|| causation_id.clone()),
         causation_id,
-        traceparent: header("traceparent").filter(|text| text.len() == 55),
+        // The request's own place, below that of its caller.
+        traceparent: RequestRecord::look(|request| request.trace.context.to_string()),
         audit: extensions.get::<Arc<Call>>().cloned(),
     }
 }

@@ -19,8 +19,7 @@ use crate::system::SystemEnvironment;
 
 /// What all lines say of the service.
 static SERVICE: LazyLock<String> = LazyLock::new(|| {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let id = serde_json::Value::from(host.trim());
+    let id = serde_json::Value::from(super::instance());
     format!(
         r#","service":"{NAME}","service.id":{id},"service.name":"{NAME}","service.version":"{VERSION}""#
     )
@@ -50,9 +49,12 @@ impl<'a> Line<'a> {
         line.raw(level.as_str().as_bytes());
         line.raw(b"\"");
         line.raw(SERVICE.as_bytes());
-        if let Some(trace_id) = request.and_then(|request| request.context.trace_id.as_ref()) {
-            line.raw(br#","trace.id":"#);
-            line.text(trace_id);
+        if let Some(request) = request {
+            line.raw(br#","trace.id":""#);
+            request.trace.context.write_trace_id(line.bytes);
+            line.raw(br#"","span.id":""#);
+            request.trace.context.write_span_id(line.bytes);
+            line.raw(b"\"");
         }
         line.raw(br#","caller":""#);
         line.raw(caller.0.as_bytes());
@@ -259,13 +261,17 @@ mod tests {
 
     use super::*;
     use crate::telemetry::request::Entity;
+    use crate::telemetry::trace::{TraceContext, Tracer};
 
     #[test]
     fn a_line_is_json_whatever_is_in_it() {
-        let request = RequestRecord::new(RequestContext {
+        let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = Tracer::off(SystemEnvironment).begin(TraceContext::parse(caller));
+        let context = RequestContext {
             request_id: "req_1".to_owned(),
-            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
-        });
+            trace_id: Some(trace.context.trace_id),
+        };
+        let request = RequestRecord::new(context, trace);
         let spec = &crate::pb::catalog::v1::catalog_service::GET_PRODUCT;
         request.spec.set(spec).unwrap();
         let (prefix, id) = ("prod", uuid::Uuid::nil());
@@ -283,6 +289,8 @@ mod tests {
         assert_eq!(line["service"], "catalog-service");
         assert_eq!(line["service.version"], VERSION);
         assert_eq!(line["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(line["span.id"].as_str().unwrap().len(), 16);
+        assert_ne!(line["span.id"], "00f067aa0ba902b7", "the caller's");
         assert_eq!(line["caller"], "src/a.rs:7");
         assert_eq!(line["message"], "\"quoted\"\n");
         assert_eq!(line["data"]["path"], "/\u{1}ä");

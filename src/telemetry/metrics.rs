@@ -29,7 +29,7 @@ pub use migrations::{MigrationMetrics, textfile};
 pub use operations::{OpenStream, Operations};
 pub use page::{Family, Format, Page};
 pub use process::ProcessMetrics;
-pub use requests::{HttpCall, Requests};
+pub use requests::{HttpCall, Requests, known_method};
 
 /// Something with metrics.
 pub trait Source: Send + Sync + 'static {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::metrics::Times;
+use super::trace::{Kind, Part};
 
 /// A statement. Each stands in a `static` beside the code that runs it: one for the process, as are the callsites of the
 /// log, so that a store needs no handle to be measured.
@@ -36,17 +37,37 @@ impl Query {
         &'static self,
         statement: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        let part = Part::of_request(self.name, Kind::Client);
         let began = Instant::now();
         let result = statement.await;
         self.times.record(began.elapsed());
         if result.is_err() {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
+        self.end(part, result.is_ok());
         if !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::Relaxed) {
             let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
             listed.push(self);
         }
         result
+    }
+
+    /// Waits for a statement that is run for several requests.
+    pub async fn wait<T, E>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let part = Part::of_request(self.name, Kind::Client);
+        let result = answer.await;
+        self.end(part, result.is_ok());
+        result
+    }
+
+    fn end(&self, part: Option<Part>, well: bool) {
+        let Some(part) = part else { return };
+        part.end(|span| {
+            span.set("db.system.name", "postgresql");
+            span.set("db.query.summary", self.name);
+            // What it says may quote values; the log has it.
+            span.error = (!well).then(|| "the statement failed".to_owned());
+        });
     }
 
     /// Its name.

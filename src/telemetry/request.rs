@@ -8,14 +8,17 @@ use transcode::rest::RequestContext;
 use transcode::{Binding, MethodSpec};
 use uuid::Uuid;
 
+use super::trace::Scope;
 use crate::auth::Principal;
 use crate::domain::id;
 
 /// A request, from its first byte to the end of its answer.
 #[derive(Debug)]
 pub struct RequestRecord {
-    /// Its id and its trace.
+    /// Its id.
     pub context: RequestContext,
+    /// Its place in a trace.
+    pub trace: Scope,
     /// What its path leads to, where it leads to something.
     pub route: OnceLock<Route>,
     /// The RPC, once it is known.
@@ -46,6 +49,17 @@ pub struct Entity {
     pub id: Uuid,
 }
 
+impl Entity {
+    /// The name of its attribute in a span.
+    pub fn attribute(self) -> &'static str {
+        match self.prefix {
+            "prod" => "catalog.product.id",
+            "user" => "catalog.user.id",
+            _ => "catalog.entity.id",
+        }
+    }
+}
+
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&id::encode(self.prefix, self.id))
@@ -59,9 +73,10 @@ tokio::task_local! {
 
 impl RequestRecord {
     /// A request of which nothing else is known yet.
-    pub const fn new(context: RequestContext) -> Self {
+    pub const fn new(context: RequestContext, trace: Scope) -> Self {
         Self {
             context,
+            trace,
             route: OnceLock::new(),
             spec: OnceLock::new(),
             principal: OnceLock::new(),
@@ -75,10 +90,26 @@ impl RequestRecord {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// Looks at the request that the task answers, if it answers one.
+    pub fn look<T>(look: impl FnOnce(&Self) -> T) -> Option<T> {
+        CURRENT.try_with(|record| look(record)).ok()
+    }
+
     /// Notes something about the request that the task answers. What was noted first stays.
     pub fn note(note: impl FnOnce(&Self)) {
         // Outside of a request there is nothing to note it in.
-        let _ = CURRENT.try_with(|record| note(record));
+        let _ = Self::look(note);
+    }
+
+    /// Work for a task of its own that is done for the request that this task answers.
+    pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
+        let request = Self::current();
+        async move {
+            match request {
+                Some(request) => CURRENT.scope(request, work).await,
+                None => work.await,
+            }
+        }
     }
 
     /// Notes how the RPC ended.

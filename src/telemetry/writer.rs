@@ -46,6 +46,18 @@ impl LogWriter {
         }
     }
 
+    /// Writes a line after those that wait, or without them where whoever writes one can't end it.
+    pub fn at_once(&self, mut line: Vec<u8>) {
+        line.push(b'\n');
+        match self.0.try_lock() {
+            Ok(mut lines) => {
+                lines.append(&mut line);
+                drain(&mut lines);
+            }
+            Err(_) => drain(&mut line),
+        }
+    }
+
     /// Writes what waits.
     pub fn flush(&self) {
         drain(&mut self.lock());
@@ -75,6 +87,12 @@ mod tests {
         assert_eq!(*writer.lock(), b"{}\n");
         writer.line(true, |line| line.extend_from_slice(b"{}"));
         assert!(writer.lock().is_empty());
+        writer.line(false, |line| line.extend_from_slice(b"{}"));
+        writer.at_once(b"{}".to_vec());
+        assert!(writer.lock().is_empty());
+        let lines = writer.lock();
+        writer.at_once(b"{}".to_vec());
+        drop(lines);
         writer.line(false, |line| line.resize(FULL, b' '));
         assert!(writer.lock().is_empty());
     }

@@ -64,7 +64,9 @@ impl<P: Policy, E: Environment> Audited<P, E> {
             request_id: context
                 .map(|context| context.request_id.clone())
                 .unwrap_or_default(),
-            trace_id: context.and_then(|context| context.trace_id.clone()),
+            trace_id: context
+                .and_then(|context| context.trace_id)
+                .map(|id| format!("{id:032x}")),
             actor: principal.map(|principal| principal.subject.clone()),
             scopes: principal
                 .map(|principal| principal.scopes.clone())

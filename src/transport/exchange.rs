@@ -3,6 +3,7 @@
 //! Over HTTP an answer is what its head says. A gRPC call ends with its status, which may come hours later, behind the
 //! last message of a stream. One whose caller went away before is cancelled.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,11 +12,16 @@ use std::time::Instant;
 use axum::http::{HeaderMap, Method, Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use tonic::Code;
+use transcode::ReasonTable;
 
 use super::request::{Observer, Protocol};
 use crate::telemetry::Access;
-use crate::telemetry::metrics::HttpCall;
-use crate::telemetry::request::RequestRecord;
+use crate::telemetry::metrics::{HttpCall, known_method};
+use crate::telemetry::request::{RequestRecord, Route};
+use crate::telemetry::trace::{Kind, Span};
+
+/// The name of the span of a call that reaches no RPC.
+const UNKNOWN_RPC: &str = "unknown";
 
 /// The status of a request whose caller went away before the answer: in no RFC, but what proxies log for it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -94,7 +100,71 @@ impl<E> Exchange<E> {
             duration: took,
         };
         observer.access_log.log(record, &access);
+        record.trace.end(|span| describe(span, record, &access));
     }
+}
+
+/// The span of a request, after OpenTelemetry's conventions for HTTP and RPC.
+fn describe(span: &mut Span, record: &RequestRecord, access: &Access<'_>) {
+    span.kind = Kind::Server;
+    let spec = record.spec.get();
+    if let Some(code) = access.grpc_status {
+        // The path is `/package.Service/Method`; a caller may have made it up.
+        span.name = spec.map_or(UNKNOWN_RPC, |spec| &spec.path[1..]).into();
+        span.set("rpc.system", "grpc");
+        span.set("rpc.grpc.status_code", i64::from(i32::from(code)));
+        if is_fault(code) {
+            span.error = Some(ReasonTable::CANONICAL.name(code).to_owned());
+        }
+    } else {
+        let route = match record.route.get() {
+            Some(Route::Binding(binding)) => Some(Cow::Borrowed(binding.template)),
+            Some(Route::Page(path)) => Some(Cow::Owned(path.to_string())),
+            None => None,
+        };
+        let method = known_method(access.method);
+        span.name = match &route {
+            Some(route) => format!("{method} {route}").into(),
+            None => method.into(),
+        };
+        if let Some(route) = route {
+            span.set("http.route", route);
+        }
+        span.set("http.request.method", method);
+        span.set("http.response.status_code", i64::from(access.status));
+        if access.status >= 500 {
+            span.error = Some(access.status.to_string());
+        }
+    }
+    span.set("catalog.protocol", access.protocol);
+    span.set("url.path", access.path.to_owned());
+    if let Some(error) = span.error.clone() {
+        span.set("error.type", error);
+    }
+    if let Some(spec) = spec {
+        span.set("rpc.service", spec.service);
+        span.set("rpc.method", spec.name);
+    }
+    if let Some(principal) = record.principal.get() {
+        span.set("enduser.id", principal.subject.clone());
+    }
+    if let Some(entity) = record.entity.get() {
+        span.set(entity.attribute(), entity.to_string());
+    }
+    span.set("catalog.request.id", record.context.request_id.clone());
+}
+
+/// Whether a code is the service's fault and not the caller's.
+const fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 impl<E> Drop for Exchange<E> {

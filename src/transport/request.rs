@@ -15,6 +15,7 @@ use crate::domain::ports::Environment;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::request::{CURRENT, RequestRecord};
+use crate::telemetry::trace::{TraceContext, Tracer};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -63,6 +64,8 @@ pub struct Observer<E> {
     pub access_log: AccessLog,
     /// Counts them.
     pub requests: Requests,
+    /// Gets their spans.
+    pub tracer: Tracer,
 }
 
 impl<S, E> Observed<S, E> {
@@ -92,12 +95,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let trace = self.observer.tracer.begin(caller(request.headers()));
         let context = RequestContext {
             request_id: request_id(request.headers(), &self.observer.environment),
-            trace_id: trace_id(request.headers()),
+            trace_id: Some(trace.context.trace_id),
         };
         let protocol = Protocol::of(request.headers());
-        let record = Arc::new(RequestRecord::new(context.clone()));
+        let record = Arc::new(RequestRecord::new(context.clone(), trace));
         let exchange = Exchange::begin(&self.observer, record.clone(), protocol, &request);
         request.extensions_mut().insert(protocol);
         request.extensions_mut().insert(context);
@@ -132,18 +136,9 @@ fn request_id(headers: &HeaderMap, environment: &impl Environment) -> String {
         .map_or_else(|| id::encode("req", environment.new_uuid()), str::to_owned)
 }
 
-/// The trace id of a W3C `traceparent`.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let (version, trace) = (parts.next()?, parts.next()?);
-    let hex = |text: &str| {
-        text.bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let sane =
-        version.len() == 2 && hex(version) && version != "ff" && trace.len() == 32 && hex(trace);
-    (sane && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
+/// Where the caller is in its trace.
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get("traceparent")?.to_str().ok()?)
 }
 
 #[cfg(test)]
@@ -164,28 +159,6 @@ mod tests {
         assert_eq!(id("req_abc-1.2:3"), "req_abc-1.2:3");
         for value in ["", "a b", "<script>", "ä"] {
             assert!(id(value).starts_with("req_"), "{value}");
-        }
-    }
-
-    #[test]
-    fn traces() {
-        let trace = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("traceparent", HeaderValue::from_static(value));
-            trace_id(&headers)
-        };
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(
-            trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
-            Some(id)
-        );
-        for value in [
-            "",
-            "00-4bf9-00f0-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-0-0",
-        ] {
-            assert_eq!(trace(value), None, "{value}");
         }
     }
 }

@@ -95,7 +95,10 @@ async fn parameters_are_checked_all_at_once() {
         json!({"code": "INVALID_PARAMETERS", "message": "Invalid query parameters", "details": {"limit": "Must be between 1 and 100"}})
     );
     assert_eq!(keys(response.body()), ["error", "meta", "success"]);
-    assert_eq!(keys(&response.body()["meta"]), ["requestId", "timestamp"]);
+    assert_eq!(
+        keys(&response.body()["meta"]),
+        ["requestId", "timestamp", "traceId"]
+    );
     let response = service
         .get(
             &format!("{PRODUCTS}?limit=0&page=x&category=&nope=1&warehouse=a%00b"),

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod caller;
+pub(crate) mod collector;
 pub(crate) mod folder;
 pub(crate) mod grpc;
 pub(crate) mod postgres;

@@ -38,8 +38,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct RequestContext {
     /// `meta.requestId` of the envelope.
     pub request_id: String,
-    /// `meta.traceId` of an error.
-    pub trace_id: Option<String>,
+    /// `meta.traceId` of an error: the id of a W3C trace context.
+    pub trace_id: Option<u128>,
 }
 
 /// A service as the transcoder calls it; generated.

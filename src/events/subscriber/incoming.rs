@@ -13,6 +13,7 @@ use transcode::validate::Validate as _;
 use crate::domain::inventory::{Origin, StockUpdate, WarehouseStock};
 use crate::domain::{Sku, Warehouse};
 use crate::pb::catalog::v1::InventoryUpdatedEvent;
+use crate::telemetry::trace::TraceContext;
 
 /// Longest name of an event or of its sender, in characters.
 const MAX_NAME: usize = 255;
@@ -52,6 +53,16 @@ impl Envelope<'_> {
             Err(_) => data.as_bytes().to_vec(),
         })
     }
+}
+
+/// Where in a trace the event was sent, as its envelope says.
+pub(super) fn cause(bytes: &[u8]) -> Option<TraceContext> {
+    #[derive(Deserialize)]
+    struct Traced {
+        traceparent: Option<String>,
+    }
+    let traced: Traced = serde_json::from_slice(bytes).ok()?;
+    TraceContext::parse(&traced.traceparent?)
 }
 
 /// What an event tells of the stock, or why it can not be handled.

@@ -98,9 +98,13 @@ impl Lookups {
             )
             .map_err(Arc::new),
             // Without an answer only when the runtime ends.
-            Begin::Waits(answer) => answer
-                .await
-                .unwrap_or_else(|_| Err(Arc::new(sqlx::Error::WorkerCrashed))),
+            Begin::Waits(answer) => {
+                let found = async {
+                    let answer = answer.await;
+                    answer.unwrap_or_else(|_| Err(Arc::new(sqlx::Error::WorkerCrashed)))
+                };
+                FIND_SEVERAL.wait(found).await
+            }
         }
     }
 

@@ -155,7 +155,7 @@ impl Requests {
     }
 
     fn other(&self, call: &HttpCall<'_>, path: &str) {
-        let method = known_method(call.method);
+        let method = known_method(call.method.as_str());
         for place in &self.0.others {
             let other = place.get_or_init(|| Other {
                 method,
@@ -187,8 +187,8 @@ impl Requests {
 }
 
 /// The method, if it is one of HTTP's.
-fn known_method(method: &Method) -> &'static str {
-    match method.as_str() {
+pub fn known_method(method: &str) -> &'static str {
+    match method {
         "GET" => "GET",
         "HEAD" => "HEAD",
         "POST" => "POST",

@@ -386,9 +386,9 @@ impl Serialize for Meta<'_> {
         }
         if let (true, Some(trace_id)) = (
             self.trace,
-            self.context.and_then(|context| context.trace_id.as_ref()),
+            self.context.and_then(|context| context.trace_id),
         ) {
-            map.serialize_entry("traceId", trace_id)?;
+            map.serialize_entry("traceId", &format_args!("{trace_id:032x}"))?;
         }
         map.end()
     }
