@@ -63,6 +63,10 @@ stress-test: ## Call it more and more often, until what is promised is no longer
 endurance-test: ## Call it for an hour, and look at its memory too
 	@scripts/load-test.sh endurance
 
+.PHONY: conformance
+conformance: ## Run the protobuf conformance suite over the generated JSON mapping
+	@scripts/conformance.sh
+
 .PHONY: coverage
 coverage: ## Measure which lines the tests run, and fail below 80 %
 	@scripts/coverage.sh

@@ -1,5 +1,6 @@
 //! Rust code from the intermediate representation.
 
+mod any;
 mod event;
 mod json;
 mod names;
@@ -34,6 +35,7 @@ pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
         code.extend(json::message(&scope, message));
         code.extend(validate::message(&scope, message));
     }
+    code.extend(any::table(&scope));
     code.extend(event::events(&scope));
     for service in api
         .services
@@ -117,6 +119,10 @@ impl Scope<'_> {
                     WellKnown::ListValue => "ListValue",
                     WellKnown::NullValue => "NullValue",
                     WellKnown::Empty => "Empty",
+                    WellKnown::Any => {
+                        let types = any::types();
+                        return quote!(::transcode::json::kind::Any<#types>);
+                    }
                 });
                 quote!(::transcode::json::kind::#name)
             }

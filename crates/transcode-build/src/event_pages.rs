@@ -240,6 +240,7 @@ fn well_known(kind: WellKnown) -> &'static str {
         WellKnown::ListValue => "list of anything",
         WellKnown::NullValue => "null",
         WellKnown::Empty => "empty object",
+        WellKnown::Any => "object with its `@type`",
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Api {
     pub messages: BTreeMap<String, Message>,
     /// Enums by full name.
     pub enums: BTreeMap<String, Enum>,
+    /// Whether JSON leaves out what is its default and has no presence.
+    pub omit_defaults: bool,
 }
 
 impl Api {
@@ -333,6 +335,8 @@ pub enum WellKnown {
     NullValue,
     /// `google.protobuf.Empty`
     Empty,
+    /// `google.protobuf.Any`
+    Any,
 }
 
 impl Type {

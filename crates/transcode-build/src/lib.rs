@@ -37,6 +37,7 @@ pub use error::{Error, Place};
 pub struct Config {
     roots: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
+    omit_defaults: bool,
 }
 
 /// Begins a configuration.
@@ -59,12 +60,26 @@ impl Config {
         self
     }
 
+    /// Leaves zeros, empty texts, lists and maps out of JSON where their fields have no presence, as ProtoJSON does unless
+    /// it is told otherwise. Without this they are written, so that every answer of a type has the same fields.
+    #[must_use]
+    pub const fn omit_defaults(mut self) -> Self {
+        self.omit_defaults = true;
+        self
+    }
+
     /// Parses and checks the contract.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn api(&self) -> Result<ir::Api, Error> {
-        Ok(load::load(&self.roots, &self.files()?)?.api)
+        Ok(self.contract(&self.files()?)?.api)
+    }
+
+    fn contract(&self, files: &[PathBuf]) -> Result<load::Contract, Error> {
+        let mut contract = load::load(&self.roots, files)?;
+        contract.api.omit_defaults = self.omit_defaults;
+        Ok(contract)
     }
 
     /// Writes `pb.rs`, with a module for each package and `METHODS` of them all, `descriptor.bin`, `openapi.json` and `.yaml`, `asyncapi.json` and
@@ -81,7 +96,7 @@ impl Config {
             Some(folder) => folder.clone(),
             None => PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()),
         };
-        let contract = load::load(&self.roots, &files)?;
+        let contract = self.contract(&files)?;
         write(&out.join("descriptor.bin"), &contract.descriptor_set)?;
         for (name, description) in [
             ("openapi", openapi::document(&contract.api)),

@@ -113,6 +113,7 @@ impl Loader<'_> {
             services: Vec::new(),
             messages: BTreeMap::new(),
             enums: BTreeMap::new(),
+            omit_defaults: false,
         };
         for file in files {
             if let Some(info) =
@@ -430,6 +431,7 @@ fn field_type(kind: &Kind) -> Option<Type> {
         "ListValue" => Type::WellKnown(WellKnown::ListValue),
         "NullValue" => Type::WellKnown(WellKnown::NullValue),
         "Empty" => Type::WellKnown(WellKnown::Empty),
+        "Any" => Type::WellKnown(WellKnown::Any),
         "DoubleValue" => Type::Wrapper(Scalar::Double),
         "FloatValue" => Type::Wrapper(Scalar::Float),
         "Int32Value" => Type::Wrapper(Scalar::Int32),

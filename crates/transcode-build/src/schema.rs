@@ -75,10 +75,11 @@ impl<'a> Schemas<'a> {
         for field in fields {
             if match role {
                 Role::Output => {
-                    matches!(
+                    let written = matches!(
                         field.shape,
                         Shape::Implicit | Shape::Repeated | Shape::Map(_)
-                    ) || field.required()
+                    );
+                    (written && !self.api.omit_defaults) || field.required()
                 }
                 Role::Input | Role::Parameter | Role::Received => field.required(),
                 Role::Patch => false,
@@ -386,6 +387,11 @@ fn well_known(kind: WellKnown) -> Value {
         WellKnown::ListValue => json!({"type": "array", "items": {}}),
         WellKnown::NullValue => json!({"type": "null"}),
         WellKnown::Empty => json!({"type": "object", "additionalProperties": false}),
+        WellKnown::Any => json!({
+            "type": "object",
+            "properties": {"@type": {"type": "string", "description": "URL of the message's type."}},
+            "additionalProperties": true,
+        }),
     }
 }
 

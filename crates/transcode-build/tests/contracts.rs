@@ -12,7 +12,7 @@ fn contract(rpcs: &str, messages: &str) -> String {
 package test.v1;
 import "buf/validate/validate.proto";
 import "google/api/annotations.proto";
-import "google/protobuf/any.proto";
+import "google/protobuf/source_context.proto";
 import "google/protobuf/struct.proto";
 import "transcode/v1/annotations.proto";
 service Test {{
@@ -299,8 +299,8 @@ fn fields_and_rules_that_do_not_fit() {
             "the pattern does not compile",
         ),
         (
-            "google.protobuf.Any f = 1;",
-            "google.protobuf.Any has no JSON mapping here",
+            "google.protobuf.SourceContext f = 1;",
+            "google.protobuf.SourceContext has no JSON mapping here",
         ),
         (
             "int32 f = 1 [(transcode.v1.field).decimal = {integer_digits: 1}];",

@@ -16,7 +16,7 @@ mod text;
 pub(crate) use context::too_deep;
 pub use context::{Context, Source};
 pub use field::{append, boxed, oneof, optional, singular, skip};
-pub use kind::{Decoded, Kind, TextKind};
+pub use kind::{AnyType, AnyTypes, Decoded, Kind, TextKind};
 pub use message::{Field, Message, deserialize, field_from_slice, from_slice};
 pub use text::{Binder, bind_message, bind_oneof, bind_repeated, bind_singular};
 

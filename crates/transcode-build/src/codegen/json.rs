@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::names::{self, Scope, camel, snake};
-use crate::ir::{Enum, Field, Message, Shape, Type};
+use crate::ir::{Enum, Field, Message, Scalar, Shape, Type};
 
 pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
     let path = scope.enumeration(&crate::ir::qualified(&found.package, &found.path.join(".")));
@@ -285,7 +285,33 @@ fn encode_field(scope: &Scope<'_>, field: &Field) -> TokenStream {
                 }
             }
         }
-        _ => entry(scope, field, &quote!(&self.#name)),
+        _ => {
+            let entry = entry(scope, field, &quote!(&self.#name));
+            if scope.api.omit_defaults {
+                let holds = holds_more_than_the_default(field, &quote!(self.#name));
+                quote! {
+                    if #holds {
+                        #entry
+                    }
+                }
+            } else {
+                entry
+            }
+        }
+    }
+}
+
+/// Whether a field without presence is to be written where defaults are not.
+fn holds_more_than_the_default(field: &Field, value: &TokenStream) -> TokenStream {
+    match (&field.shape, &field.ty) {
+        (Shape::Repeated | Shape::Map(_), _)
+        | (_, Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Decimal(_)) => {
+            quote!(!#value.is_empty())
+        }
+        (_, Type::Scalar(Scalar::Bool)) => value.clone(),
+        // -0.0 is not the default, though it equals it.
+        (_, Type::Scalar(Scalar::Float | Scalar::Double)) => quote!(#value.to_bits() != 0),
+        _ => quote!(#value != 0),
     }
 }
 

@@ -100,6 +100,7 @@ async fn every_kind_of_field_comes_back_from_json() {
         "numbered": {"-1": {"number": 2, "type": ""}},
         "word": "w", "at": "2024-01-15T10:30:00.250Z", "span": "1.500s", "wrapped": "", "wrappedNumber": "0",
         "anything": [null, 1, "x", {"y": true}], "object": {"a": {"b": []}}, "mask": "text,nested.child", "maybe": 0,
+        "any": {"@type": "type.googleapis.com/library.v1.Author", "given": "Ursula", "family": "Le Guin"},
     });
     let response = post("/v1/echo", &message.to_string()).await;
     assert_eq!(response.status(), StatusCode::OK, "{}", response.body());
@@ -133,6 +134,14 @@ async fn json_takes_what_protojson_takes() {
             "at",
             json!("2024-01-15T10:30:00Z"),
         ),
+        (
+            r#"{"any": {"value": {"given": "x", "@type": "t/library.v1.Author"}, "@type": "t/google.protobuf.Any"}}"#,
+            "any",
+            json!({
+                "@type": "t/google.protobuf.Any",
+                "value": {"@type": "t/library.v1.Author", "given": "x", "family": ""},
+            }),
+        ),
     ] {
         let response = post("/v1/echo", sent).await;
         assert_eq!(
@@ -151,7 +160,8 @@ async fn all_that_is_wrong_is_told_at_once() {
         "/v1/echo",
         r#"{"int32Value": "x", "text": ["a"], "tags": ["a", 5], "nested": {"number": 100, "nope": 1}, "boolValue": "true",
             "counts": {"toolong": "1"}, "numbered": {"x": {}}, "color": "GREEN", "at": "yesterday", "many": [{}, null],
-            "word": "w", "number": 5, "doubleValue": 1, "double_value": 2}"#,
+            "word": "w", "number": 5, "doubleValue": 1, "double_value": 2,
+            "any": {"@type": "x/library.v1.Author", "given": 7, "nope": 1}}"#,
     )
     .await;
     assert_eq!(
@@ -171,6 +181,8 @@ async fn all_that_is_wrong_is_told_at_once() {
             "nested.number": "Must be less than 100",
             "tags[0]": "Must be at least 2 characters long",
             "counts.toolong": "Must be at most 5 characters long",
+            "any.given": "Must be a string",
+            "any.nope": "Unknown field",
         })
     );
 }

@@ -1,10 +1,13 @@
 //! The ways a value can look in JSON.
 
+mod any;
 mod decimal;
 mod scalar;
 mod structured;
 mod wkt;
 
+pub(super) use any::TYPE;
+pub use any::{Any, AnyType, AnyTypes, well_known};
 pub use decimal::Decimal;
 pub use scalar::{Bool, Bytes, Double, Enum, Float, Int32, Int64, Str, UInt32, UInt64};
 pub use structured::{Map, MapKey, Message, Repeated};
@@ -24,7 +27,7 @@ pub enum Decoded<T> {
     Value(T),
     /// JSON's null.
     Null,
-    /// Something else than was expected: the context has a violation.
+    /// Something else than was expected: the context has a violation, unless it skips what it does not know.
     Invalid,
 }
 

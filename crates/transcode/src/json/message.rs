@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::kind::TYPE;
 use super::{Binder, Context, Decoded, Kind};
 use crate::Violation;
 
@@ -57,10 +58,27 @@ pub(crate) fn read<'de, M: Message, D: Deserializer<'de>>(
     deserializer: D,
     context: &mut Context,
 ) -> Result<Decoded<M>, D::Error> {
+    read_with::<M, D>(false, deserializer, context)
+}
+
+/// Reads a message beside whose fields its type stands, as in an Any.
+pub(crate) fn read_typed<'de, M: Message, D: Deserializer<'de>>(
+    deserializer: D,
+    context: &mut Context,
+) -> Result<Decoded<M>, D::Error> {
+    read_with::<M, D>(true, deserializer, context)
+}
+
+fn read_with<'de, M: Message, D: Deserializer<'de>>(
+    typed: bool,
+    deserializer: D,
+    context: &mut Context,
+) -> Result<Decoded<M>, D::Error> {
     context.descend()?;
     let mut message = M::default();
     let decoded = deserializer.deserialize_any(MessageVisitor {
         message: &mut message,
+        typed,
         context,
     })?;
     context.ascend();
@@ -134,6 +152,8 @@ pub fn field_from_slice<K: Kind>(
 
 struct MessageVisitor<'a, M> {
     message: &'a mut M,
+    /// Whether its type stands beside its fields.
+    typed: bool,
     context: &'a mut Context,
 }
 
@@ -152,7 +172,11 @@ impl<'de, M: Message> Visitor<'de> for MessageVisitor<'_, M> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self { message, context } = self;
+        let Self {
+            message,
+            typed,
+            context,
+        } = self;
         let mut seen = Seen::default();
         while let Some(key) = map.next_key_seed(KeySeed::<M>(PhantomData))? {
             match key {
@@ -191,7 +215,7 @@ impl<'de, M: Message> Visitor<'de> for MessageVisitor<'_, M> {
                     context.leave_field(leaf);
                 }
                 Key::Unknown(name) => {
-                    if context.refuses_unknown() {
+                    if context.refuses_unknown() && !(typed && name == TYPE) {
                         context.violations.push_key(&name);
                         context.violations.add("Unknown field");
                         context.violations.pop();

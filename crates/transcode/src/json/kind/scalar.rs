@@ -18,6 +18,9 @@ use super::{Decoded, Expected, Kind, TextKind};
 pub(super) trait Scalar {
     type Value;
 
+    /// Whether text that is not known is skipped by a reader whose sender may know more.
+    const TOLERANT_OF_TEXT: bool = false;
+
     /// What is expected, for a violation.
     fn expected() -> Expected;
 
@@ -73,7 +76,11 @@ impl<'de, T: Scalar> Visitor<'de> for Token<'_, T> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        self.take(T::from_str(value))
+        let read = T::from_str(value);
+        if read.is_err() && T::TOLERANT_OF_TEXT && !self.context.refuses_unknown() {
+            return Ok(Decoded::Invalid);
+        }
+        self.take(read)
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
@@ -401,6 +408,8 @@ pub struct Enum<E>(PhantomData<E>);
 
 impl<E: EnumNames> Scalar for Enum<E> {
     type Value = i32;
+
+    const TOLERANT_OF_TEXT: bool = true;
 
     fn expected() -> Expected {
         Cow::Owned(format!("Must be one of: {}", E::NAMES.join(", ")))

@@ -143,11 +143,9 @@ fn parse_duration(text: &str) -> Option<prost_types::Duration> {
     }
     let seconds: i64 = whole.parse().ok()?;
     let nanos: i32 = format!("{fraction:0<9}").parse().ok()?;
-    (seconds < MAX_DURATION_SECONDS || (seconds == MAX_DURATION_SECONDS && nanos == 0)).then(|| {
-        prost_types::Duration {
-            seconds: sign * seconds,
-            nanos: i32::try_from(sign).unwrap_or(1) * nanos,
-        }
+    (seconds <= MAX_DURATION_SECONDS).then(|| prost_types::Duration {
+        seconds: sign * seconds,
+        nanos: i32::try_from(sign).unwrap_or(1) * nanos,
     })
 }
 
