@@ -3,9 +3,16 @@
 //! Each event goes out as a whole CloudEvent that is text to the sidecar (`rawPayload`), for what it reads as JSON it
 //! changes: the numbers of a bulk request go through doubles, and the id would be its own. A subscriber's sidecar reads
 //! the envelope as if another one had written it. `partitionKey` keeps the events of a product in one partition of a
-//! Kafka topic. (Seen with daprd 1.18.)
+//! Kafka topic. (Seen with daprd 1.14, on Redis and on Kafka.)
+//!
+//! The sidecar answers for each entry with what its broker said, also when there is no broker to say anything. So a
+//! failure tells of the event only where other entries were taken, or where the words are those of a broker that will
+//! never take this one; all else is a broker that is away.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,11 +29,28 @@ use crate::events::cloud_event;
 /// How long the sidecar may take for a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most events of one request: what a Kafka broker takes by default is a megabyte.
+/// Most events of one request, and about how many bytes of them: a sidecar reads four megabytes.
 const MOST: usize = 200;
+const MOST_BYTES: usize = 1 << 20;
 
-/// Longest answer that is read.
+/// Longest answer that is read, and longest one that is no JSON which is told on.
 const MAX_ANSWER: usize = 1 << 20;
+const MAX_TEXT: usize = 200;
+
+/// Where bulks are published, and where they were before Dapr 1.17.
+const STABLE: &str = "v1.0";
+const ALPHA: &str = "v1.0-alpha1";
+
+/// What brokers say of an event, or of a topic, that they will not take however often it comes: Redis of a key that is
+/// no stream and of a user without permission, Kafka of a record that is too long (two spellings: the producer's, and
+/// the broker's) and of a client without permission.
+const NEVER: &[&str] = &[
+    "WRONGTYPE",
+    "NOPERM",
+    "larger than configured",
+    "too large",
+    "not authorized",
+];
 
 /// The header that carries the sidecar's API token.
 const API_TOKEN: &str = "dapr-api-token";
@@ -47,6 +71,8 @@ pub struct Settings {
 pub struct Dapr {
     client: Client<HttpConnector, Full<Bytes>>,
     settings: Settings,
+    /// Whether the sidecar was last found to be one from before 1.17.
+    before_stable: Arc<AtomicBool>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +111,11 @@ impl Dapr {
     /// A publisher through the sidecar; it is looked for when there is something to publish.
     pub fn new(settings: Settings) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, settings }
+        Self {
+            client,
+            settings,
+            before_stable: Arc::default(),
+        }
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), Unavailable> {
@@ -122,6 +152,30 @@ impl Dapr {
         }
     }
 
+    /// Posts a bulk the way this sidecar has it.
+    async fn post_bulk(
+        &self,
+        topic: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), Unavailable> {
+        let pubsub = &self.settings.pubsub;
+        let before_stable = self.before_stable.load(Ordering::Relaxed);
+        let path = |before_stable| {
+            let version = if before_stable { ALPHA } else { STABLE };
+            format!("/{version}/publish/bulk/{pubsub}/{topic}?metadata.rawPayload=true")
+        };
+        let answer = self.post(&path(before_stable), body.clone()).await?;
+        // An older one takes `bulk` for the name of a component that is not there.
+        if answer.0 != StatusCode::NOT_FOUND && answer.0 != StatusCode::METHOD_NOT_ALLOWED {
+            return Ok(answer);
+        }
+        let other = self.post(&path(!before_stable), body).await?;
+        if other.0.is_success() {
+            self.before_stable.store(!before_stable, Ordering::Relaxed);
+        }
+        Ok(other)
+    }
+
     /// Publishes events of one topic; `indices` says where they stand in the batch.
     async fn publish_topic(
         &self,
@@ -140,46 +194,73 @@ impl Dapr {
                 }),
             }
         }
-        let count = entries.len();
-        let body = serde_json::to_vec(&entries).map_err(|error| Unavailable(error.to_string()))?;
-        let path = format!(
-            "/v1.0/publish/bulk/{}/{topic}?metadata.rawPayload=true",
-            self.settings.pubsub
-        );
-        let (mut status, mut answer) = self.post(&path, body.clone()).await?;
-        if status == StatusCode::NOT_FOUND || status == StatusCode::METHOD_NOT_ALLOWED {
-            // Before 1.17 it was not stable yet.
-            let path = path.replacen("/v1.0/", "/v1.0-alpha1/", 1);
-            (status, answer) = self.post(&path, body).await?;
+        for range in requests(&entries) {
+            let entries = &entries[range];
+            let body =
+                serde_json::to_vec(entries).map_err(|error| Unavailable(error.to_string()))?;
+            let (status, answer) = self.post_bulk(topic, body).await?;
+            if !status.is_success() {
+                rejections.extend(judge(status, &answer, entries)?);
+            }
         }
-        if status.is_success() {
-            return Ok(rejections);
-        }
-        let failure: Failure = serde_json::from_slice(&answer).unwrap_or_default();
-        // Without a word on single ones, or when none was taken, it is not the fault of an event.
-        if failure.failed_entries.is_empty() || failure.failed_entries.len() == count && count > 1 {
-            let first = failure
-                .failed_entries
-                .first()
-                .map(|entry| entry.error.as_str());
-            return Err(Unavailable(format!(
-                "{status} {} {}",
-                failure.error_code,
-                first.unwrap_or(&failure.message)
-            )));
-        }
-        let rejection = |entry: FailedEntry| {
-            let index = entry
-                .entry_id
-                .parse()
-                .ok()
-                .filter(|index| indices.contains(index))?;
-            let reason = entry.error;
-            Some(Rejection { index, reason })
-        };
-        rejections.extend(failure.failed_entries.into_iter().filter_map(rejection));
         Ok(rejections)
     }
+}
+
+/// The entries of each request.
+fn requests(entries: &[Entry<'_>]) -> Vec<Range<usize>> {
+    let mut requests = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, entry) in entries.iter().enumerate() {
+        let full = index - start == MOST || bytes + entry.event.len() > MOST_BYTES;
+        if full && index > start {
+            requests.push(start..index);
+            (start, bytes) = (index, 0);
+        }
+        bytes += entry.event.len();
+    }
+    if start < entries.len() {
+        requests.push(start..entries.len());
+    }
+    requests
+}
+
+/// Which entries were refused, or that none was taken for a reason that is not theirs.
+fn judge(
+    status: StatusCode,
+    answer: &[u8],
+    entries: &[Entry<'_>],
+) -> Result<Vec<Rejection>, Unavailable> {
+    let Failure {
+        failed_entries: failed,
+        error_code: code,
+        message,
+    } = serde_json::from_slice(answer).unwrap_or_else(|_| Failure {
+        message: String::from_utf8_lossy(&answer[..answer.len().min(MAX_TEXT)]).into_owned(),
+        ..Failure::default()
+    });
+    let unavailable = |message: &str| {
+        let said = format!("{code} {message}");
+        Unavailable(format!("{status}: {}", said.trim()))
+    };
+    if failed.is_empty() {
+        return Err(unavailable(&message));
+    }
+    let passes = |entry: &&FailedEntry| !NEVER.iter().any(|never| entry.error.contains(never));
+    if let Some(passing) = failed.iter().find(passes)
+        && failed.len() >= entries.len()
+    {
+        return Err(unavailable(&passing.error));
+    }
+    let rejection = |failed: FailedEntry| {
+        let ours = entries
+            .iter()
+            .any(|entry| entry.entry_id == failed.entry_id);
+        let index = failed.entry_id.parse().ok().filter(|_| ours)?;
+        let reason = failed.error;
+        Some(Rejection { index, reason })
+    };
+    Ok(failed.into_iter().filter_map(rejection).collect())
 }
 
 fn entry<'a>(index: usize, event: &'a Outgoing, pubsub: &str) -> std::io::Result<Entry<'a>> {
@@ -213,10 +294,95 @@ impl Publisher for Dapr {
         }
         let mut rejections = Vec::new();
         for (topic, indices) in topics {
-            for indices in indices.chunks(MOST) {
-                rejections.extend(self.publish_topic(topic, batch, indices).await?);
-            }
+            rejections.extend(self.publish_topic(topic, batch, &indices).await?);
         }
         Ok(rejections)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(lengths: &[usize]) -> Vec<Entry<'static>> {
+        let entry = |(index, length): (usize, &usize)| Entry {
+            entry_id: (index + 10).to_string(),
+            event: "x".repeat(*length),
+            content_type: "text/plain",
+            metadata: Metadata { partition_key: "" },
+        };
+        lengths.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn requests_are_bounded_in_events_and_in_bytes() {
+        let ranges = |lengths: &[usize]| requests(&entries(lengths));
+        assert!(ranges(&[]).is_empty());
+        assert_eq!(ranges(&[1; 200]).len(), 1);
+        assert_eq!(ranges(&[1; 401]), [0..200, 200..400, 400..401]);
+        let half = MOST_BYTES / 2;
+        assert_eq!(ranges(&[half, half, 1, half]), [0..2, 2..4]);
+        // One that is too long for the broker has a request of its own.
+        let long = MOST_BYTES + 1;
+        assert_eq!(ranges(&[1, long, 1]), [0..1, 1..2, 2..3]);
+        assert_eq!(ranges(&[long]).len(), 1);
+    }
+
+    /// What sidecars answered.
+    #[test]
+    fn failures_are_of_the_event_or_of_the_broker() {
+        let away = "redis streams: error from publish: dial tcp 127.0.0.1:6379: connect: connection refused";
+        let full = "redis streams: error from publish: OOM command not allowed when used memory > 'maxmemory'.";
+        let type_ = "redis streams: error from publish: WRONGTYPE Operation against a key holding the wrong kind of value";
+        let long = "kafka: invalid configuration (Attempt to produce message larger than configured Producer.MaxMessageBytes: 1500084 > 1048576)";
+        let judged = |failed: &[(&str, &str)], count: usize| {
+            let failed: Vec<_> = failed
+                .iter()
+                .map(|(id, error)| serde_json::json!({"entryId": id, "error": error}))
+                .collect();
+            let answer = serde_json::json!({"failedEntries": failed, "errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE"});
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            judge(
+                status,
+                answer.to_string().as_bytes(),
+                &entries(&vec![1; count]),
+            )
+            .map(|rejections| {
+                rejections
+                    .into_iter()
+                    .map(|it| it.index)
+                    .collect::<Vec<_>>()
+            })
+            .map_err(|Unavailable(reason)| reason)
+        };
+        for error in [away, full] {
+            let reason = format!("500 Internal Server Error: ERR_PUBSUB_PUBLISH_MESSAGE {error}");
+            assert_eq!(judged(&[("10", error)], 1), Err(reason.clone()), "alone");
+            assert_eq!(judged(&[("11", error), ("10", error)], 2), Err(reason));
+            assert_eq!(judged(&[("11", error)], 2), Ok(vec![11]));
+        }
+        for error in [type_, long] {
+            assert_eq!(judged(&[("10", error)], 1), Ok(vec![10]), "alone");
+            assert_eq!(judged(&[("11", error), ("10", error)], 2), Ok(vec![11, 10]));
+        }
+        assert!(judged(&[("10", type_), ("11", away)], 2).is_err());
+        assert_eq!(judged(&[("7", type_)], 2), Ok(vec![]), "not ours");
+
+        for (status, text, reason) in [
+            (
+                401,
+                "invalid api token\n",
+                "401 Unauthorized: invalid api token",
+            ),
+            (
+                404,
+                r#"{"errorCode":"ERR_PUBSUB_NOT_FOUND","message":"pubsub a is not found"}"#,
+                "404 Not Found: ERR_PUBSUB_NOT_FOUND pubsub a is not found",
+            ),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let judged = judge(status, text.as_bytes(), &entries(&[1]));
+            assert_eq!(judged.unwrap_err().0, reason);
+        }
     }
 }

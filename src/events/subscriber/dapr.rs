@@ -1,13 +1,22 @@
-//! Events by way of a Dapr sidecar: it asks what to subscribe to, and posts what comes, one by one or in bulk.
+//! Events by way of a Dapr sidecar: it asks what to subscribe to, and posts what comes, one by one.
 //!
 //! The answers mean: `SUCCESS`, it is done; `RETRY`, it is to come again, as the sidecar's resiliency policy says; `DROP`,
 //! it goes to the dead letter topic. What goes there does not say why, so the reason is logged and kept in the inbox.
 //!
+//! The policy that is deployed tries for ever, for a sidecar that gives up while the broker or the service is away loses
+//! the event (1.14 does). Who gives up is this side: of an event that it fails at, as often as [`ATTEMPTS`].
+//!
+//! Events do not come in bulk, though Dapr can. Of a bulk that was tried again, a sidecar (1.14; 1.17 reads the same)
+//! looks for a dropped event in the wrong place and panics; one event that is to come again holds up all others; and
+//! with Redis a bulk has ten events at most, so that it is slower, too.
+//!
 //! Whoever may post here tells the stock. With a token of the app (`APP_API_TOKEN`) callers must have it; without one
 //! only this host may call, where the sidecar is, and nothing that a browser sends.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Json;
@@ -18,13 +27,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use transcode::Event as _;
 
 use super::{Handled, Subscriber};
@@ -42,10 +46,11 @@ const TOKEN: &str = "dapr-api-token";
 /// Longest body that is read: the longest that a sidecar sends, unless it is told otherwise.
 const MAX_BODY: usize = 4 << 20;
 
-/// Most events of a bulk, how long the sidecar waits for that many, and how many are handled at a time.
-const BULK: usize = 100;
-const BULK_WAIT_MS: u32 = 50;
-const AT_A_TIME: usize = 8;
+/// How often an event is tried that the service fails at: for about a minute, at the pauses of the deployed policy.
+const ATTEMPTS: u32 = 12;
+
+/// Most events whose failures are counted at a time.
+const MOST_COUNTED: usize = 10_000;
 
 /// How the sidecar is met.
 #[derive(Clone, Debug)]
@@ -61,6 +66,7 @@ struct Shared<S, E> {
     inbox: PgInbox,
     environment: E,
     settings: Settings,
+    failures: Failures,
 }
 
 /// The routes that the sidecar calls.
@@ -75,6 +81,7 @@ pub fn router<S: InventoryStore, E: Environment>(
         inbox,
         environment,
         settings,
+        failures: Failures::default(),
     });
     Router::new()
         .route("/dapr/subscribe", get(subscriptions::<S, E>))
@@ -130,7 +137,6 @@ async fn subscriptions<S: InventoryStore, E: Environment>(
         "deadLetterTopic": InventoryUpdatedEvent::SPEC.dead_letter_topic,
         "metadata": {},
         "routes": {"default": ROUTE},
-        "bulkSubscribe": {"enabled": true, "maxMessagesCount": BULK, "maxAwaitDurationMs": BULK_WAIT_MS},
     }]))
     .into_response()
 }
@@ -144,29 +150,36 @@ enum Status {
     Drop,
 }
 
-/// Several events at once.
-#[derive(Deserialize)]
-struct Bulk<'a> {
-    #[serde(borrow)]
-    entries: Vec<Entry<'a>>,
-}
+/// How often the service failed at events, by what they are. A sidecar that delivers again delivers the same bytes, and
+/// to the same instance.
+#[derive(Debug, Default)]
+struct Failures(Mutex<HashMap<u64, u32>>);
 
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(rename = "entryId")]
-    id: String,
-    #[serde(borrow)]
-    event: &'a RawValue,
-}
-
-impl Entry<'_> {
-    /// The event: a CloudEvent as it is, one without an envelope in base64.
-    fn bytes(&self) -> Bytes {
-        let json = self.event.get();
-        let text = serde_json::from_str::<String>(json);
-        let bytes = text.map(|text| STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()));
-        bytes.map_or_else(|_| Bytes::copy_from_slice(json.as_bytes()), Bytes::from)
+impl Failures {
+    /// Counts a failure; gives how many there were.
+    fn count(&self, event: &[u8]) -> u32 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MOST_COUNTED {
+            counts.clear();
+        }
+        let count = counts.entry(key(event)).or_default();
+        *count += 1;
+        *count
     }
+
+    /// Forgets an event that is done.
+    fn forget(&self, event: &[u8]) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counts.is_empty() {
+            counts.remove(&key(event));
+        }
+    }
+}
+
+fn key(event: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    event.hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn deliver<S: InventoryStore, E: Environment>(
@@ -176,33 +189,27 @@ async fn deliver<S: InventoryStore, E: Environment>(
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let Ok(bulk) = serde_json::from_slice::<Bulk<'_>>(&body) else {
-        return Json(json!({"status": shared.handle(&body).await})).into_response();
-    };
-    let entries = bulk.entries.into_iter().map(|entry| {
-        let (shared, bytes) = (shared.clone(), entry.bytes());
-        async move { json!({"entryId": entry.id, "status": shared.handle(&bytes).await}) }
-    });
-    // In any order: of a product and a warehouse the newest stays.
-    let entries = entries.collect::<Vec<_>>();
-    let statuses: Vec<_> = stream::iter(entries).buffered(AT_A_TIME).collect().await;
-    Json(json!({"statuses": statuses})).into_response()
+    Json(json!({"status": shared.handle(&body).await})).into_response()
 }
 
 impl<S: InventoryStore, E: Environment> Shared<S, E> {
     async fn handle(&self, event: &[u8]) -> Status {
-        match self.subscriber.handle(event, None).await {
+        let status = match self.subscriber.handle(event, None).await {
             Handled::Done(_) => Status::Success,
             Handled::Away(reason) => {
                 tracing::debug!(reason, "an event is to come again");
                 Status::Retry
             }
-            Handled::Failed(reason) => {
+            Handled::Failed(reason) if self.failures.count(event) < ATTEMPTS => {
                 tracing::error!(reason, "an event is to come again");
                 Status::Retry
             }
-            Handled::Refused(reason) => self.refuse(event, &reason).await,
+            Handled::Failed(reason) | Handled::Refused(reason) => self.refuse(event, &reason).await,
+        };
+        if status != Status::Retry {
+            self.failures.forget(event);
         }
+        status
     }
 
     /// Keeps the reason, and gives the event up. While the reason can't be kept it is to come again.
@@ -257,20 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_a_bulk() {
-        let body = r#"{"id": "1", "entries": [
-            {"entryId": "a", "event": {"specversion": "1.0"}, "contentType": "application/cloudevents+json"},
-            {"entryId": "b", "event": "eyJhIjoxfQ==", "contentType": "application/octet-stream"},
-            {"entryId": "c", "event": "{no base64}"}]}"#;
-        let bulk: Bulk<'_> = serde_json::from_str(body).unwrap();
-        let bytes: Vec<_> = bulk.entries.iter().map(Entry::bytes).collect();
-        assert_eq!(
-            bytes,
-            [
-                &br#"{"specversion": "1.0"}"#[..],
-                br#"{"a":1}"#,
-                b"{no base64}"
-            ]
-        );
+    fn failures_are_counted_until_an_event_is_done() {
+        let failures = Failures::default();
+        failures.forget(b"a");
+        assert_eq!([failures.count(b"a"), failures.count(b"a")], [1, 2]);
+        assert_eq!(failures.count(b"b"), 1);
+        failures.forget(b"a");
+        assert_eq!([failures.count(b"a"), failures.count(b"b")], [1, 2]);
+        for number in 0..MOST_COUNTED {
+            failures.count(&number.to_le_bytes());
+        }
+        assert!(failures.0.lock().unwrap().len() <= MOST_COUNTED);
     }
 }

@@ -88,7 +88,7 @@ async fn the_sidecar_is_told_what_to_subscribe_to() {
     assert_eq!(said["pubsubname"], "pubsub-redis");
     assert_eq!(said["topic"], "inventory.stock.updated");
     assert_eq!(said["deadLetterTopic"], "inventory.stock.updated.dead");
-    assert_eq!(said["bulkSubscribe"]["enabled"], true);
+    assert_eq!(said.get("bulkSubscribe"), None, "a sidecar panics at it");
 
     let event = setting.event("WH001", 1, 45);
     for token in [None, Some(""), Some("s3cre"), Some("s3cret2")] {
@@ -137,29 +137,29 @@ async fn without_a_sidecar_there_are_no_such_routes_and_without_a_token_browsers
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_come_alone_or_in_bulk_and_bad_ones_are_dead_with_a_reason() {
+async fn events_come_in_any_order_and_bad_ones_are_dead_with_a_reason() {
     let setting = start().await;
-    let mut bulk: Vec<Value> = (1..=40)
+    let mut events: Vec<Value> = (1..=40)
         .map(|n| setting.event("WH001", 41 - n, 41 - n))
         .collect();
-    bulk.push(setting.event("WH002", 1, 7));
-    bulk.push(bulk[0].clone());
+    events.push(setting.event("WH002", 1, 7));
+    events.push(events[0].clone());
     let mut negative = setting.event("WH001", 50, 1);
     negative["data"]["data"]["quantity"] = json!(-1);
-    bulk.push(negative.clone());
-    bulk.push(event(
+    events.push(negative.clone());
+    events.push(event(
         "prod_01hm6xkqz0e8s8a3kq5w2v9t4c",
         "LAPTOP-001",
         "WH001",
         50,
         1,
     ));
-    let became = setting.subscription.deliver_bulk(&bulk).await;
+    let became = setting.subscription.deliver_all(&events).await;
     assert_eq!(became[..42], [Delivered::Success; 42]);
     assert_eq!(became[42..], [Delivered::Dead; 2]);
     assert_eq!(setting.quantities().await, [40, 7]);
 
-    // An event without an envelope, and what is no event.
+    // An event without an envelope, what is no event, and what the service does not get to see.
     let mut alone = setting.event("WH003", 9, 3)["data"].clone();
     alone["eventId"] = json!("evt-1");
     alone["timestamp"] = json!("2025-06-01T12:00:00Z");
@@ -167,14 +167,16 @@ async fn events_come_alone_or_in_bulk_and_bad_ones_are_dead_with_a_reason() {
         setting.subscription.deliver(&alone).await,
         Delivered::Success
     );
-    assert_eq!(
-        setting.subscription.deliver(&json!("nonsense")).await,
-        Delivered::Dead
-    );
+    let mut nonsense = negative.clone();
+    nonsense["data"] = json!("{nonsense");
+    for nonsense in [&nonsense, &json!("nonsense")] {
+        let became = setting.subscription.deliver(nonsense).await;
+        assert_eq!(became, Delivered::Dead);
+    }
     assert_eq!(setting.quantities().await, [40, 7, 3]);
 
     let dead = setting.sidecar.script().dead.clone();
-    assert_eq!(dead.len(), 3);
+    assert_eq!(dead.len(), 4);
     assert!(
         dead.iter()
             .all(|(topic, _)| topic == "inventory.stock.updated.dead")
@@ -190,7 +192,7 @@ async fn events_come_alone_or_in_bulk_and_bad_ones_are_dead_with_a_reason() {
     assert_eq!(reasons.len(), 3);
     for (reason, expected) in reasons.iter().zip([
         "Product not found: prod_01hm6",
-        "The event: Must be an object",
+        "The event is not JSON: ",
         "data.quantity: ",
     ]) {
         assert!(reason.0.starts_with(expected), "{}", reason.0);
@@ -215,7 +217,7 @@ async fn while_the_database_is_away_events_come_again() {
     let (_, answer) = setting.subscription.post(&bad).await;
     assert_eq!(answer["status"], "RETRY");
     let events = [event.clone(), setting.event("WH002", 1, 5), bad];
-    let (became, ()) = tokio::join!(setting.subscription.deliver_bulk(&events), async {
+    let (became, ()) = tokio::join!(setting.subscription.deliver_all(&events), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         database.open().await;
     });
@@ -225,6 +227,41 @@ async fn while_the_database_is_away_events_come_again() {
     assert_eq!(became[2], Delivered::Dead);
     setting.service.ready().await;
     assert_eq!(setting.quantities().await, [45, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_service_fails_at_is_given_up_after_some_attempts() {
+    let setting = start().await;
+    let pool = pool(&setting.service.database.url, &PoolSettings::default()).unwrap();
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("ALTER TABLE inventory RENAME COLUMN {from} TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&pool)
+            .await
+            .unwrap();
+    };
+    rename("reserved", "elsewhere").await;
+    let event = setting.event("WH001", 1, 45);
+    for _ in 1..12 {
+        let (status, answer) = setting.subscription.post(&event).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("RETRY")));
+    }
+    assert_eq!(setting.subscription.deliver(&event).await, Delivered::Dead);
+    let reasons: Vec<String> = sqlx::query_scalar("SELECT reason FROM inbox_refused")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert_eq!(reasons.len(), 1);
+
+    // The same event, sent again, begins anew.
+    let (_, answer) = setting.subscription.post(&event).await;
+    assert_eq!(answer["status"], "RETRY");
+    rename("elsewhere", "reserved").await;
+    assert_eq!(
+        setting.subscription.deliver(&event).await,
+        Delivered::Success
+    );
+    assert_eq!(setting.quantities().await, [45]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +276,7 @@ async fn availability_stands_in_products_and_not_in_lists() {
     assert_eq!(setting.inventory().await, json!({"warehouses": []}));
 
     let events = [setting.event("WH002", 1, 5), setting.event("WH001", 61, 40)];
-    setting.subscription.deliver_bulk(&events).await;
+    setting.subscription.deliver_all(&events).await;
     let availability = json!({"quantity": 45, "reserved": 2, "available": 43});
     // At once here: what this instance wrote, it does not give from before.
     for path in [&by_id, &format!("{PRODUCTS}/sku/LAPTOP-001")] {

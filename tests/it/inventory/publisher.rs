@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog_service::domain::*;
-use catalog_service::events::publisher::{Dapr, Outgoing, Publisher as _, Rejection, dapr};
+use catalog_service::events::publisher::{
+    Dapr, Outgoing, Publisher as _, Rejection, Unavailable, dapr,
+};
 use catalog_service::events::relay::{Relay, Settings};
 use catalog_service::store::{Bell, PgOutbox, PgProducts};
 use catalog_service::system::SystemEnvironment;
@@ -16,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::store::{cause, new};
 use crate::support::postgres::migrated;
 use crate::support::redis::eventually;
-use crate::support::sidecar::Sidecar;
+use crate::support::sidecar::{REFUSED, Sidecar};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -48,7 +50,7 @@ async fn only_what_was_refused_is_rejected() {
     sidecar.script().failures.push_back(vec![1, 3]);
     let mut rejections = publisher.publish(&batch).await.unwrap();
     rejections.sort_by_key(|rejection| rejection.index);
-    let reason = "scripted".to_owned();
+    let reason = REFUSED.to_owned();
     let rejected = |index| Rejection {
         index,
         reason: reason.clone(),
@@ -65,9 +67,43 @@ async fn only_what_was_refused_is_rejected() {
         assert_eq!(taken.envelope["subject"], taken.partition_key.as_str());
         assert_eq!(taken.envelope["specversion"], "1.0");
     }
-    // When none was taken, it is not the fault of any.
-    sidecar.script().failures.push_back(vec![0, 1]);
-    publisher.publish(&batch[..2]).await.unwrap_err();
+    // None was taken, and each is to blame.
+    sidecar.script().failures.push_back(vec![0]);
+    let rejections = publisher.publish(&batch[1..2]).await.unwrap();
+    assert_eq!(rejections.len(), 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_refuses_nothing_not_even_one_event() {
+    let sidecar = Sidecar::start().await;
+    let publisher = publisher(&sidecar, None);
+    let batch: Vec<_> = (0..3).map(|number| outgoing(number, "topic")).collect();
+    sidecar.script().away = true;
+    for batch in [&batch[..1], &batch] {
+        let Unavailable(reason) = publisher.publish(batch).await.unwrap_err();
+        assert!(reason.contains("connection refused"), "{reason}");
+    }
+    sidecar.script().away = false;
+    assert_eq!(publisher.publish(&batch).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn long_events_go_in_requests_that_a_sidecar_reads() {
+    let sidecar = Sidecar::start().await;
+    let publisher = publisher(&sidecar, None);
+    let long = |number| {
+        let text = format!(r#"{{"text":"{}"}}"#, "\\n".repeat(20_000));
+        let payload = RawValue::from_string(text).unwrap();
+        Outgoing {
+            payload,
+            ..outgoing(number, "topic")
+        }
+    };
+    let batch: Vec<_> = (0..150).map(long).collect();
+    assert_eq!(publisher.publish(&batch).await.unwrap(), []);
+    let script = sidecar.script();
+    assert_eq!(script.taken.len(), 150);
+    assert!(script.paths.len() > 1);
 }
 
 #[tokio::test]
@@ -92,7 +128,8 @@ async fn tokens_are_shown_and_older_sidecars_asked_in_their_way() {
     );
     assert_eq!(
         sidecar.script().paths,
-        ["stable", "alpha", "stable", "alpha"]
+        ["stable", "alpha", "alpha"],
+        "what was found is remembered"
     );
     let mut topics: Vec<_> = sidecar
         .script()

@@ -1,6 +1,6 @@
-//! A double of a Dapr sidecar that speaks its wire: takes events that are published, as scripted, and delivers events to
-//! the app as it asked for them, with what its answers mean. It keeps nothing on a broker: what it takes it remembers,
-//! and what it delivers a test gives it.
+//! A double of a Dapr sidecar that speaks its wire, in the words of a real one (daprd 1.14): takes events that are
+//! published, as scripted, and delivers events to the app as it asked for them, with what its answers mean. It keeps
+//! nothing on a broker: what it takes it remembers, and what it delivers a test gives it.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use catalog_service::lifecycle::Readiness;
 use catalog_service::transport::{Port, serve};
+use futures_util::future::join_all;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -23,9 +24,17 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// How often an event is delivered until it is given up, as a resiliency policy has it, and the pause in between.
-const DELIVERIES: u32 = 400;
+/// The pause before an event is delivered again, which the deployed policy does for ever, and how long a test waits.
 const PAUSE: Duration = Duration::from_millis(50);
+const DELIVERIES: u32 = 400;
+
+/// Longest request it reads.
+const MAX_REQUEST: usize = 4 << 20;
+
+/// What it says of an entry that Redis refused, and of one when there is no Redis.
+pub(crate) const REFUSED: &str = "redis streams: error from publish: WRONGTYPE Operation against a key holding the wrong kind of value";
+const AWAY: &str =
+    "redis streams: error from publish: dial tcp 127.0.0.1:6379: connect: connection refused";
 
 /// A sidecar of a test's own. It ends with the test's runtime.
 #[derive(Clone)]
@@ -41,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) api_token: Option<String>,
     /// Whether it is one from before bulk publishing was stable.
     pub(crate) before_stable: bool,
+    /// Whether its broker is away.
+    pub(crate) away: bool,
     /// Refuses entries whose text contains this.
     pub(crate) refused: Option<String>,
     /// Refuses the entries at these indices of the next requests.
@@ -108,6 +119,7 @@ impl Sidecar {
             )
             .route("/v1.0/healthz", get(|| async { StatusCode::NO_CONTENT }))
             .route("/v1.0/metadata", get(metadata))
+            .layer(DefaultBodyLimit::max(MAX_REQUEST))
             .with_state(sidecar.clone());
         tokio::spawn(async move { axum_serve(listener, router).await });
         sidecar
@@ -126,10 +138,12 @@ impl Sidecar {
             .get("dapr-api-token")
             .and_then(|token| token.to_str().ok());
         if script.api_token.is_some() && token != script.api_token.as_deref() {
-            return StatusCode::UNAUTHORIZED.into_response();
+            return (StatusCode::UNAUTHORIZED, "invalid api token\n").into_response();
         }
         if stable && script.before_stable {
-            return StatusCode::NOT_FOUND.into_response();
+            let answer =
+                json!({"errorCode": "ERR_PUBSUB_NOT_FOUND", "message": "pubsub bulk is not found"});
+            return (StatusCode::NOT_FOUND, Json(answer)).into_response();
         }
         let entries: Vec<Value> = serde_json::from_slice(body).expect("entries");
         let failing = script.failures.pop_front().unwrap_or_default();
@@ -141,8 +155,9 @@ impl Sidecar {
                 .refused
                 .as_ref()
                 .is_some_and(|refused| text.contains(refused));
-            if refused || failing.contains(&index) {
-                failed.push(json!({"entryId": entry["entryId"], "error": "scripted"}));
+            if script.away || refused || failing.contains(&index) {
+                let error = if script.away { AWAY } else { REFUSED };
+                failed.push(json!({"entryId": entry["entryId"], "error": error}));
                 continue;
             }
             let key = entry["metadata"]["partitionKey"].as_str().expect("a key");
@@ -155,6 +170,8 @@ impl Sidecar {
         if failed.is_empty() {
             return StatusCode::NO_CONTENT.into_response();
         }
+        // It published them at the same time, and says what became of them in any order.
+        failed.reverse();
         let answer = json!({"failedEntries": failed, "errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE"});
         (StatusCode::INTERNAL_SERVER_ERROR, Json(answer)).into_response()
     }
@@ -183,69 +200,31 @@ impl Sidecar {
 }
 
 impl Subscription {
-    /// Delivers a CloudEvent until it is done or dead.
+    /// Delivers what came until it is done or dead.
     pub(crate) async fn deliver(&self, event: &Value) -> Delivered {
+        // What is no CloudEvent the app does not get to see.
+        if !event.is_object() {
+            self.bury(event);
+            return Delivered::Dead;
+        }
         for tried in 0..DELIVERIES {
             let (status, answer) = self.post(event).await;
             match meaning(status, &answer) {
                 "SUCCESS" if tried == 0 => return Delivered::Success,
                 "SUCCESS" => return Delivered::SuccessAfter(tried),
-                "DROP" => break,
+                "DROP" => {
+                    self.bury(event);
+                    return Delivered::Dead;
+                }
                 _ => tokio::time::sleep(PAUSE).await,
             }
         }
-        self.bury(event);
-        Delivered::Dead
+        panic!("it is still to come again: {event}");
     }
 
-    /// Delivers events at once, and again those that are to come again, until each is done or dead.
-    pub(crate) async fn deliver_bulk(&self, events: &[Value]) -> Vec<Delivered> {
-        let mut became: Vec<Option<Delivered>> = vec![None; events.len()];
-        for tried in 0..DELIVERIES {
-            let open = (0..events.len()).filter(|index| became[*index].is_none());
-            let entries: Vec<_> = open
-                .map(|index| {
-                    let entry = json!({"entryId": index.to_string(), "event": events[index]});
-                    json_merge(
-                        entry,
-                        json!({"contentType": "application/cloudevents+json", "metadata": {}}),
-                    )
-                })
-                .collect();
-            if entries.is_empty() {
-                break;
-            }
-            let body = json!({"id": "bulk", "entries": entries, "type": "com.dapr.event.sent.bulk",
-                "topic": self.said["topic"], "pubsubname": self.said["pubsubname"], "metadata": {}});
-            let (status, answer) = self.post(&body).await;
-            assert_eq!(status, 200, "{answer}");
-            for said in answer["statuses"].as_array().expect("statuses") {
-                let index: usize = said["entryId"]
-                    .as_str()
-                    .expect("an id")
-                    .parse()
-                    .expect("ours");
-                became[index] = match meaning(200, said) {
-                    "SUCCESS" if tried == 0 => Some(Delivered::Success),
-                    "SUCCESS" => Some(Delivered::SuccessAfter(tried)),
-                    "DROP" => {
-                        self.bury(&events[index]);
-                        Some(Delivered::Dead)
-                    }
-                    _ => None,
-                };
-            }
-            tokio::time::sleep(if became.contains(&None) {
-                PAUSE
-            } else {
-                Duration::ZERO
-            })
-            .await;
-        }
-        became
-            .into_iter()
-            .map(|became| became.unwrap_or(Delivered::Dead))
-            .collect()
+    /// Delivers events at the same time, until each is done or dead.
+    pub(crate) async fn deliver_all(&self, events: &[Value]) -> Vec<Delivered> {
+        join_all(events.iter().map(|event| self.deliver(event))).await
     }
 
     /// Delivers something once, and gives what the app answers.
@@ -287,18 +266,12 @@ fn meaning(status: u16, answer: &Value) -> &str {
     }
 }
 
-fn json_merge(mut into: Value, more: Value) -> Value {
-    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
-        into.extend(more);
-    }
-    into
-}
-
 async fn metadata() -> Json<Value> {
     Json(
-        json!({"id": "catalog-service", "runtimeVersion": "1.18.0", "components": [
-        {"name": "pubsub-redis", "type": "pubsub.redis", "version": "v1", "capabilities": []},
-        {"name": "statestore-redis", "type": "state.redis", "version": "v1", "capabilities": ["ETAG"]}]}),
+        json!({"id": "catalog-service", "runtimeVersion": "1.14.0", "components": [
+        {"name": "pubsub-redis", "type": "pubsub.redis", "version": "v1"},
+        {"name": "statestore-redis", "type": "state.redis", "version": "v1",
+         "capabilities": ["ETAG", "TRANSACTIONAL", "TTL", "ACTOR"]}]}),
     )
 }
 
