@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod error;
+pub mod etag;
 pub mod event;
 pub mod id;
 pub mod identity;
@@ -19,6 +20,7 @@ pub mod value;
 
 pub use catalog::{Catalog, ProductKey};
 pub use error::{Error, FieldViolation, Result};
+pub use etag::{Etag, Precondition};
 pub use event::{Cause, Change, Event};
 pub use id::{ProductId, UserId};
 pub use identity::{Identity, Roles};

@@ -4,6 +4,7 @@ use futures_util::lock::Mutex;
 use time::OffsetDateTime;
 
 use super::error::{Error, Result};
+use super::etag::Precondition;
 use super::event::{Cause, Change, Event};
 use super::id::ProductId;
 use super::list::{ListQuery, Page};
@@ -94,9 +95,25 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
         .await
     }
 
-    /// Deletes a product.
+    /// Deletes a product, whatever it is.
     pub async fn delete(&self, cause: Cause, id: ProductId) -> Result<()> {
-        let delete = |product: &Product, _| Ok(Some(Change::Deleted(Box::new(product.clone()))));
+        self.delete_if(cause, id, &Precondition::None).await
+    }
+
+    /// Deletes a product that is as the caller expects.
+    pub async fn delete_if(
+        &self,
+        cause: Cause,
+        id: ProductId,
+        expected: &Precondition,
+    ) -> Result<()> {
+        let delete = |product: &Product, _| {
+            if expected.holds(product) {
+                Ok(Some(Change::Deleted(Box::new(product.clone()))))
+            } else {
+                Err(Error::PreconditionFailed)
+            }
+        };
         self.change(cause, id, delete).await.map(|_| ())
     }
 

@@ -64,6 +64,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Forbidden(String),
+    /// The thing is not what the caller expects it to be.
+    #[error("The product is not the one that was read: read it again")]
+    PreconditionFailed,
     /// Something the service depends on does not answer; a later attempt may succeed.
     #[error("Service temporarily unavailable")]
     Unavailable(#[source] Cause),

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::error::{Error, Result};
+use super::etag::Precondition;
 use super::id::ProductId;
 use super::inventory::Availability;
 use super::value::{Attributes, Brand, Category, Description, Money, ProductName, Sku, Warehouse};
@@ -142,6 +143,8 @@ impl NewProduct {
 /// A change of a product: `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProductPatch {
+    /// What the product must be.
+    pub expected: Precondition,
     /// The SKU the caller believes the product has; any other is refused.
     pub sku: Option<Sku>,
     /// New display name.
@@ -165,6 +168,9 @@ pub struct ProductPatch {
 impl ProductPatch {
     /// The next version of `product`, or `None` when nothing changes.
     pub fn apply(self, product: &Product, now: OffsetDateTime) -> Result<Option<Product>> {
+        if !self.expected.holds(product) {
+            return Err(Error::PreconditionFailed);
+        }
         if self.sku.is_some_and(|sku| sku != product.sku) {
             return Err(Error::invalid("sku", "Cannot be changed"));
         }

@@ -110,7 +110,7 @@ fn judge(error: &Error) -> Handled {
         Error::AlreadyExists { .. } | Error::Unauthenticated { .. } | Error::Forbidden(_) => {
             Handled::Refused(error.to_string())
         }
-        Error::Conflict => Handled::Away(error.to_string()),
+        Error::Conflict | Error::PreconditionFailed => Handled::Away(error.to_string()),
         Error::Unavailable(cause) => Handled::Away(cause.to_string()),
         Error::Internal(cause) => Handled::Failed(cause.to_string()),
     }

@@ -10,6 +10,7 @@ use super::error::{ended, search_is_off, status};
 use super::{convert, watch};
 use crate::domain::ProductId;
 use crate::domain::catalog::Catalog;
+use crate::domain::etag::Precondition;
 use crate::domain::inventory::Inventory;
 use crate::domain::ports::{Environment, InventoryStore, ProductSearch, ProductStore};
 use crate::events;
@@ -148,8 +149,9 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
         let id =
             convert::product_id("id", &request.get_ref().id).map_err(|error| status(&error))?;
         about(id);
+        let expected = Precondition::of(&request.get_ref().etag);
         self.catalog
-            .delete(cause(&request), id)
+            .delete_if(cause(&request), id, &expected)
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::DeleteProductResponse {}))

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::domain::catalog::ProductKey;
 use crate::domain::error::{Error, FieldViolation, Result};
+use crate::domain::etag::{Etag, Precondition};
 use crate::domain::id::ProductId;
 use crate::domain::inventory::{Availability, ProductStock};
 use crate::domain::list::{ListQuery, Page};
@@ -187,7 +188,10 @@ pub(super) fn patch(request: pb::UpdateProductRequest) -> Result<(ProductId, Pro
             .parse::<ProductId>()
             .map_err(|error| error.to_string()),
     );
-    let mut patch = ProductPatch::default();
+    let mut patch = ProductPatch {
+        expected: Precondition::of(&request.etag),
+        ..ProductPatch::default()
+    };
     if names("name", !product.name.is_empty()) {
         patch.name = parser.take("name", ProductName::parse(product.name.as_str()));
     }
@@ -275,6 +279,7 @@ fn summary(product: ProductSummary) -> pb::ProductSummary {
 
 pub(super) fn product(product: Product) -> pb::Product {
     pb::Product {
+        etag: Etag::of(&product).to_string(),
         id: product.id.to_string(),
         sku: product.sku.into_string(),
         name: product.name.into_string(),
@@ -405,6 +410,7 @@ mod tests {
         patch(pb::UpdateProductRequest {
             product: Some(pb::Product { id, ..product }),
             update_mask,
+            etag: Vec::new(),
         })
     }
 

@@ -29,6 +29,7 @@ pub fn status(error: &Error) -> Status {
         }
         Error::Forbidden(_) => named(&REASONS, Code::PermissionDenied, error.to_string()),
         Error::Conflict => named(&REASONS, Code::Aborted, error.to_string()),
+        Error::PreconditionFailed => precondition_failed(&error.to_string()),
         Error::Unavailable(cause) => {
             tracing::warn!(cause = %chain(&**cause), "a dependency does not answer");
             unavailable()
@@ -47,6 +48,20 @@ pub fn search_is_off() -> Status {
         Code::Unimplemented,
         "Search is switched off: features.enable_search_indexing is false",
     )
+}
+
+/// The status of a call whose caller expects another state of the resource.
+fn precondition_failed(message: &str) -> Status {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    let mut details = ErrorDetails::new();
+    details
+        .set_error_info(
+            REASONS.name(Code::Aborted),
+            REASONS.domain,
+            std::collections::HashMap::new(),
+        )
+        .add_precondition_failure_violation("ETAG", "etag", message);
+    Status::with_error_details(Code::Aborted, message, details)
 }
 
 /// The status of a watch that can't go on.

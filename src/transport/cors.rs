@@ -7,7 +7,8 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::rate_limit::quota;
 
 /// Headers of an answer that a page may read.
-const EXPOSED: [HeaderName; 11] = [
+const EXPOSED: [HeaderName; 12] = [
+    header::ETAG,
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,

@@ -114,7 +114,11 @@ async fn who_did_what_is_kept() {
         .json(Method::PATCH, &path, &token, &json!({"status": 7}))
         .await;
     assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
-    let message = pb::DeleteProductRequest { id: id.clone() }.encode_to_vec();
+    let message = pb::DeleteProductRequest {
+        id: id.clone(),
+        ..Default::default()
+    }
+    .encode_to_vec();
     let reader = service.token("catalog:read");
     let refused = call(&service.grpc, DELETE, &reader, message.clone()).await;
     assert_eq!(

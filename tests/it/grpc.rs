@@ -92,6 +92,7 @@ async fn every_rpc_says_the_same_as_rest() {
             update_mask: Some(prost_types::FieldMask {
                 paths: vec!["name".to_owned(), "category".to_owned()],
             }),
+            ..Default::default()
         };
         let updated = client
             .update_product(with(&token, update))
@@ -106,6 +107,7 @@ async fn every_rpc_says_the_same_as_rest() {
 
         let delete = pb::DeleteProductRequest {
             id: product.id.clone(),
+            ..Default::default()
         };
         client
             .delete_product(with(&token, delete.clone()))
@@ -191,6 +193,7 @@ async fn errors_have_typed_details() {
         update_mask: Some(prost_types::FieldMask {
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
         }),
+        ..Default::default()
     };
     for (paths, code) in [
         (&["nope"][..], Code::InvalidArgument),

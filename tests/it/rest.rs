@@ -1,5 +1,6 @@
 //! The catalog over REST: the specification's shapes, and errors in the caller's own terms.
 
+mod etag;
 mod pages;
 
 use http::{Method, StatusCode, header};

@@ -83,6 +83,8 @@ pub struct Method {
     pub output: String,
     /// Whether the answer is a stream.
     pub streaming: bool,
+    /// The field of the answer that is its entity tag; empty without one.
+    pub etag: Vec<String>,
     /// Options.
     pub options: MethodOptions,
     /// `google.protobuf.MethodOptions.IdempotencyLevel`.

@@ -69,6 +69,10 @@ pub struct MethodOptions {
     pub last_event_id: String,
     #[prost(message, optional, tag = "12")]
     pub links: Option<Links>,
+    #[prost(string, tag = "13")]
+    pub etag: String,
+    #[prost(string, tag = "14")]
+    pub if_match: String,
 }
 
 /// `transcode.v1.Links`.

@@ -212,6 +212,44 @@ fn rpcs_that_say_too_little_or_too_much() {
 }
 
 #[test]
+fn tags_that_can_not_be() {
+    for (options, rule, message) in [
+        (
+            r#"etag: "nope""#,
+            r#"get: "/v1/x""#,
+            "etag names `nope`, which is no string field of the answer",
+        ),
+        (
+            r#"etag: "inner""#,
+            r#"get: "/v1/x""#,
+            "etag names `inner`, which is no string field of the answer",
+        ),
+        (
+            r#"etag: "number""#,
+            r#"get: "/v1/x""#,
+            "etag names `number`, which is no string field of the answer",
+        ),
+        (
+            r#"if_match: "name""#,
+            r#"delete: "/v1/x""#,
+            "if_match names `name`, which is no repeated string field of the request",
+        ),
+        (
+            r#"if_match: "many""#,
+            r#"post: "/v1/x" body: "*""#,
+            "if_match names `many`, which stands in the body",
+        ),
+    ] {
+        let rpc = format!(
+            "  rpc Call(Req) returns (Req) {{ option (google.api.http) = {{ {rule} }}; \
+             option (transcode.v1.method) = {{ public: true {options} }}; }}"
+        );
+        let error = error(&contract(&rpc, ""));
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn streams_that_can_not_be() {
     let ids = r#"sse_id: "name" last_event_id: "name""#;
     let streamed = "rpc Call(Req) returns (stream Req)";

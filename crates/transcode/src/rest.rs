@@ -4,6 +4,7 @@ mod accept;
 mod bind;
 mod body;
 mod call;
+mod etag;
 mod link;
 mod render;
 mod stream;

@@ -160,6 +160,7 @@ impl Writer {
                 update_mask: Some(prost_types::FieldMask {
                     paths: vec!["name".to_owned()],
                 }),
+                ..Default::default()
             };
             let (mut client, request) = (self.client(), self.request(request));
             let call = async move { client.update_product(request).await.ok() };
@@ -173,7 +174,10 @@ impl Writer {
 
     async fn delete(&mut self, id: &str) -> bool {
         if self.by_grpc {
-            let request = pb::DeleteProductRequest { id: id.to_owned() };
+            let request = pb::DeleteProductRequest {
+                id: id.to_owned(),
+                ..Default::default()
+            };
             let (mut client, request) = (self.client(), self.request(request));
             let call = async move { client.delete_product(request).await.ok() };
             self.within(call).await.is_some()

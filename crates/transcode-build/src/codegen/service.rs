@@ -200,6 +200,13 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
     };
     let last_event_id = last_event_id(method, input);
     let resource = format_ident!("{}_resource", snake(&method.name));
+    let if_match = input.field(&method.options.if_match).map_or_else(
+        || quote!(None),
+        |field| {
+            let slot = snake(&field.name);
+            quote!(Some(|request, tags| request.#slot = tags))
+        },
+    );
     let request = input;
     let input = quote! {
         ::transcode::rest::Input {
@@ -207,6 +214,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
             mask: #mask,
             last_event_id: #last_event_id,
             resource: #resource,
+            if_match: #if_match,
         }
     };
     if method.streaming {
@@ -227,6 +235,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
     let whole = binding.response_body.is_none() && method.location.is_empty();
     let location = location(scope, method, output);
     let links = links(scope, method, binding, request, output);
+    let etag = etag(scope, method, output);
     quote! {
         #index => {
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
@@ -235,6 +244,7 @@ fn call(scope: &Scope<'_>, method: &Method, binding: &Binding, index: usize) -> 
                 whole: #whole,
                 location: #location,
                 links: #links,
+                etag: #etag,
             };
             ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
         }
@@ -432,6 +442,15 @@ fn string_field(scope: &Scope<'_>, input: &Message, path: &[String]) -> Option<T
         }
     }
     Some(expression)
+}
+
+/// Takes the entity tag from an answer.
+fn etag(scope: &Scope<'_>, method: &Method, output: &Message) -> TokenStream {
+    if method.etag.is_empty() {
+        return quote!(None);
+    }
+    let tag = location_field(scope, output, &method.etag);
+    quote!(Some(|answer| Some((#tag).as_str())))
 }
 
 /// How the Link header is made.

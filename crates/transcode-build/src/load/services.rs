@@ -77,6 +77,7 @@ impl Loader<'_> {
         } else if !options.sse_id.is_empty() || !options.last_event_id.is_empty() {
             return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));
         }
+        at.if_match(input, &options, &bindings)?;
         let proto = descriptor.method_descriptor_proto().options.as_ref();
         Ok(Method {
             name: descriptor.name().to_owned(),
@@ -91,6 +92,7 @@ impl Loader<'_> {
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
             location: at.location(api, output, &options.location)?,
             links: at.links(api, input, output, &options)?,
+            etag: at.etag(api, output, &options)?,
             options,
             bindings,
         })
@@ -195,6 +197,8 @@ impl At<'_> {
             ("success_status", options.success_status != 0),
             ("location", !options.location.is_empty()),
             ("links", options.links.is_some()),
+            ("etag", !options.etag.is_empty()),
+            ("if_match", !options.if_match.is_empty()),
             ("cache_control", !options.cache_control.is_empty()),
             ("idempotency_key", options.idempotency_key),
         ] {
@@ -260,6 +264,58 @@ impl At<'_> {
             }
             _ => Err(unknown()),
         }
+    }
+
+    /// Where the entity tag of an answer is.
+    fn etag(
+        &self,
+        api: &Api,
+        output: &Message,
+        options: &MethodOptions,
+    ) -> Result<Vec<String>, Error> {
+        let name = &options.etag;
+        if name.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path: Vec<_> = name.split('.').map(str::to_owned).collect();
+        let is_string = |field: &Field| {
+            field.ty == Type::Scalar(Scalar::String)
+                && matches!(field.shape, Shape::Implicit | Shape::Optional)
+        };
+        if self.resolve(api, output, &path).is_ok_and(is_string) {
+            Ok(path)
+        } else {
+            Err(self.error(&format!(
+                "etag names `{name}`, which is no string field of the answer"
+            )))
+        }
+    }
+
+    /// What the If-Match header may fill: a field that no path and no body fills.
+    fn if_match(
+        &self,
+        input: &Message,
+        options: &MethodOptions,
+        bindings: &[Binding],
+    ) -> Result<(), Error> {
+        let name = &options.if_match;
+        if name.is_empty() {
+            return Ok(());
+        }
+        let fits = |field: &Field| {
+            field.ty == Type::Scalar(Scalar::String) && field.shape == Shape::Repeated
+        };
+        if !input.field(name).is_some_and(fits) {
+            return Err(self.error(&format!(
+                "if_match names `{name}`, which is no repeated string field of the request"
+            )));
+        }
+        if bindings.iter().any(|binding| binding.body == Body::Whole) {
+            return Err(self.error(&format!(
+                "if_match names `{name}`, which stands in the body"
+            )));
+        }
+        Ok(())
     }
 
     /// What the Link header is made of.

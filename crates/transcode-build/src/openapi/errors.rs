@@ -30,6 +30,11 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                 .flat_map(|s| &s.methods)
                 .flat_map(|m| &m.bindings)
                 .any(|b| b.body != Body::None),
+            "PreconditionFailed" => api
+                .services
+                .iter()
+                .flat_map(|s| &s.methods)
+                .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
             "NotAcceptable" => api
                 .services
                 .iter()
@@ -89,6 +94,13 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             false,
             "The answer has none of the forms that Accept allows.",
             "The answer is text/event-stream or application/x-ndjson: Accept must allow it",
+        ),
+        (
+            "PreconditionFailed",
+            10,
+            false,
+            "The resource has none of the entity tags that the caller expects.",
+            "The resource is not the one that was read: read it again",
         ),
         (
             "BodyTooLarge",

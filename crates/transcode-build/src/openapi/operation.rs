@@ -207,6 +207,7 @@ fn parameters(
         }
     }
     parameters.extend(last_event_id(schemas, method, input));
+    parameters.extend(conditions(method, binding, input));
     parameters
 }
 
@@ -260,6 +261,25 @@ fn last_event_id(schemas: &mut Schemas<'_>, method: &Method, input: &Message) ->
     }))
 }
 
+/// The headers that compare entity tags.
+fn conditions(method: &Method, binding: &Binding, input: &Message) -> Vec<Value> {
+    let header = |name: &str, description: String| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description});
+    let mut conditions = Vec::new();
+    if !method.etag.is_empty() && binding.method == "GET" {
+        let text = "Entity tags that the caller has, or `*`: where the answer's is among them, it is 304 without a body.";
+        conditions.push(header("If-None-Match", text.to_owned()));
+    }
+    if let Some(field) = input.field(&method.options.if_match) {
+        let text = format!(
+            "Entity tags one of which the resource must have, or `*`: otherwise nothing is done, and the answer is 412. \
+             It wins over `{}`.",
+            field.json_name
+        );
+        conditions.push(header("If-Match", text));
+    }
+    conditions
+}
+
 /// A parameter's schema: the field's, without the description that stands beside it.
 fn parameter_schema(schemas: &mut Schemas<'_>, field: &Field) -> Value {
     let mut schema = schemas.field(field, Role::Parameter);
@@ -290,6 +310,15 @@ fn answers(
     let mut success = success(schemas, service, method, binding);
     success["headers"] = Value::Object(success_headers(method, binding));
     answers.insert(status, success);
+    if !method.etag.is_empty() && binding.method == "GET" {
+        let text = "The caller has what would be answered: `If-None-Match` names its entity tag.";
+        let mut headers = headers::rate_limit();
+        headers.insert("ETag".to_owned(), etag_header());
+        answers.insert(
+            "304".to_owned(),
+            json!({"description": text, "headers": headers}),
+        );
+    }
     let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
     for (status, name, applies) in [
         ("400", "InvalidParameters", true),
@@ -306,6 +335,11 @@ fn answers(
             reason("CONFLICT") || reason("ALREADY_EXISTS"),
         ),
         ("406", "NotAcceptable", method.streaming),
+        (
+            "412",
+            "PreconditionFailed",
+            !method.options.if_match.is_empty(),
+        ),
         ("413", "BodyTooLarge", binding.body != Body::None),
         ("415", "UnsupportedMediaType", binding.body != Body::None),
         ("429", "RateLimited", true),
@@ -388,6 +422,9 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
     if !method.location.is_empty() {
         headers.insert("Location".to_owned(), text("Path of the new resource."));
     }
+    if !method.etag.is_empty() {
+        headers.insert("ETag".to_owned(), etag_header());
+    }
     if method.links.are_in(binding) {
         let links = "Other pages of the list, as RFC 8288 has it: `first`, `prev`, `next` and `last`, or `first` \
                      and `next` for a caller who came by a token.";
@@ -395,6 +432,10 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
     }
     headers.extend(headers::rate_limit());
     headers
+}
+
+fn etag_header() -> Value {
+    json!({"description": "Entity tag of the resource, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}})
 }
 
 /// The answer of an RPC whose answer is a stream.

@@ -1305,6 +1305,7 @@ impl<
                         }),
                         last_event_id: None,
                         resource: update_shelf_resource,
+                        if_match: None,
                     },
                     encode: |answer, json| ::transcode::serde_json::to_writer(
                         json,
@@ -1319,6 +1320,7 @@ impl<
                         Some(location)
                     }),
                     links: None,
+                    etag: None,
                 };
                 ::std::boxed::Box::pin(
                     call
@@ -1339,6 +1341,7 @@ impl<
                         mask: None,
                         last_event_id: Some(|request, id| request.after = Some(id)),
                         resource: watch_shelves_resource,
+                        if_match: None,
                     },
                     encode: |answer, json| ::transcode::serde_json::to_writer(
                         json,

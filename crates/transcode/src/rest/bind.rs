@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use percent_encoding::percent_decode;
 
+use super::etag;
 use crate::json::{Binder, Context, Source, too_deep};
 use crate::router::capture;
 use crate::spec::{Binding, Body};
@@ -81,6 +82,22 @@ pub(super) fn last_event_id<M>(
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => put(message, text.to_owned()),
         Err(_) => context.violations.add_at("Last-Event-ID", "Must be UTF-8"),
+    }
+}
+
+/// Binds the If-Match header, which wins over the query.
+pub(super) fn if_match<M>(
+    message: &mut M,
+    headers: &HeaderMap,
+    put: fn(&mut M, Vec<String>),
+    context: &mut Context,
+) {
+    match etag::asked(headers) {
+        Ok(Some(tags)) => put(message, tags),
+        Ok(None) => {}
+        Err(etag::Malformed) => context
+            .violations
+            .add_at("If-Match", "Must be * or a list of quoted entity tags"),
     }
 }
 

@@ -4,14 +4,14 @@ use std::future::Future;
 
 use futures_core::Stream;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
 use super::accept::Format;
 use super::link::Links;
 use super::stream::{self, Framing};
-use super::{Body, Problem, RequestContext, Transcoder, bind, body, render};
+use super::{Body, Problem, RequestContext, Transcoder, bind, body, etag, render};
 use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::{Policy, Resource};
@@ -38,6 +38,8 @@ pub struct Input<Req> {
     pub last_event_id: Option<fn(&mut Req, String)>,
     /// Names what a request is about.
     pub resource: Resource<Req>,
+    /// Puts the tags of the If-Match header into the request.
+    pub if_match: Option<fn(&mut Req, Vec<String>)>,
 }
 
 /// What is particular to a binding of a unary RPC; generated.
@@ -52,6 +54,8 @@ pub struct Unary<Req, Res> {
     pub location: Option<fn(&Res) -> Option<String>>,
     /// The Link header of an answer.
     pub links: Option<Links<Res>>,
+    /// The entity tag of an answer.
+    pub etag: Option<fn(&Res) -> Option<&str>>,
 }
 
 /// What is particular to a binding of an RPC that answers with a stream; generated.
@@ -62,6 +66,28 @@ pub struct Streaming<Req, Res> {
     pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
     /// The id of a message, with which a reader asks for what comes after it.
     pub id: Option<fn(&Res) -> &str>,
+}
+
+/// The If-None-Match headers of a GET whose answer has a tag.
+struct Known(HeaderMap);
+
+impl Known {
+    fn of<Req, Res>(
+        unary: &Unary<Req, Res>,
+        binding: &Binding,
+        headers: &HeaderMap,
+    ) -> Option<Self> {
+        let asked = unary.etag.is_some()
+            && binding.method == "GET"
+            && headers.contains_key(header::IF_NONE_MATCH);
+        asked.then(|| {
+            let mut known = HeaderMap::new();
+            for value in headers.get_all(header::IF_NONE_MATCH) {
+                known.append(header::IF_NONE_MATCH, value.clone());
+            }
+            Self(known)
+        })
+    }
 }
 
 /// Why a call has no answer.
@@ -114,6 +140,7 @@ impl Call {
         let reply = self.reply();
         let links = unary.links.as_ref();
         let links = links.map(|links| (links, self.parts.uri.clone()));
+        let known = Known::of(unary, self.binding, &self.parts.headers);
         let handler = |mut request: Request<Req>| {
             if unary.whole {
                 request.extensions_mut().insert(AcceptsJson);
@@ -122,17 +149,30 @@ impl Call {
         };
         match self.run(policy, &unary.input, None, handler).await {
             Ok((answer, admission)) => {
-                let mut response = render::answer(
-                    reply.transcoder.settings(),
-                    reply.context.as_ref(),
-                    reply.binding.spec,
-                    unary,
-                    &answer,
-                );
+                let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
+                let known = match (&known, tag) {
+                    (Some(Known(known)), Some(tag)) if etag::is_known(known, tag) => Some(tag),
+                    _ => None,
+                };
+                let mut response = match known {
+                    Some(tag) => render::not_modified(reply.binding.spec, tag),
+                    None => render::answer(
+                        reply.transcoder.settings(),
+                        reply.context.as_ref(),
+                        reply.binding.spec,
+                        unary,
+                        &answer,
+                    ),
+                };
                 if let Some((links, uri)) = links
                     && response.status().is_success()
                 {
                     links.insert(&uri, rendered::message(&answer), response.headers_mut());
+                }
+                if let Some(tag) = tag.and_then(etag::header_value)
+                    && response.status().is_success()
+                {
+                    response.headers_mut().insert(header::ETAG, tag);
                 }
                 policy.annotate(reply.binding.spec, &admission, response.headers_mut());
                 response
@@ -314,6 +354,9 @@ impl Call {
         }
         if let Some(resume) = input.last_event_id {
             bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
+        }
+        if let Some(put) = input.if_match {
+            bind::if_match(&mut message, &parts.headers, put, &mut context);
         }
         if let Some(resource) = (input.resource)(&message) {
             concerns(resource);

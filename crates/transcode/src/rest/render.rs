@@ -11,7 +11,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Body, RequestContext, Settings, Unary};
+use super::{Body, RequestContext, Settings, Unary, etag};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -92,6 +92,9 @@ impl Problem {
     fn from_status(status: &Status) -> Self {
         let details = status.get_error_details();
         let mut problem = Self::new(http_status(status.code()), status.code(), status.message());
+        if status.code() == Code::Aborted && details.precondition_failure().is_some() {
+            problem.status = StatusCode::PRECONDITION_FAILED;
+        }
         problem.reason = details.error_info().map(|info| info.reason.clone());
         if let Some(bad) = details.bad_request() {
             problem.details.extend(
@@ -223,6 +226,19 @@ pub(super) fn answer<Req, Res>(
     metadata(answer.metadata(), headers);
     if let Some(location) = unary.location.and_then(|location| location(message)) {
         insert(headers, header::LOCATION, &location);
+    }
+    response
+}
+
+/// The answer to a caller who has what would be answered.
+pub(super) fn not_modified(spec: &MethodSpec, tag: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    if let Some(tag) = etag::header_value(tag) {
+        headers.insert(header::ETAG, tag);
     }
     response
 }

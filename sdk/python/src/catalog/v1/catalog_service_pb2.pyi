@@ -426,6 +426,7 @@ class UpdateProductRequest(_message.Message):
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def product(self) -> _product_pb2.Product:
         """The new values; its id says which product."""
@@ -434,15 +435,22 @@ class UpdateProductRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields change. Over REST it is made of the body's keys when it is not given."""
 
+    @_builtins.property
+    def etag(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entity tags one of which the product must have, or `*`; whatever it has when there are none. Otherwise nothing is
+        changed, and the call fails with ABORTED.
+        """
+
     def __init__(
         self,
         *,
         product: _product_pb2.Product | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,16 +487,24 @@ class DeleteProductRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the product."""
+    @_builtins.property
+    def etag(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entity tags one of which the product must have, or `*`; whatever it has when there are none. Otherwise nothing is
+        deleted, and the call fails with ABORTED.
+        """
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        etag: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,21 +26,21 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61talog/v1/product.proto\x12\ncatalog.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x04\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12%\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00R\x0b\x64\x65scription\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x05 \x01(\tH\x01R\x08\x63\x61tegory\x88\x01\x01\x12\x19\n\x05\x62rand\x18\x06 \x01(\tH\x02R\x05\x62rand\x88\x01\x01\x12\x37\n\nattributes\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\nattributes\x12\'\n\x05price\x18\x08 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\t \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\x31\n\x06status\x18\n \x01(\x0e\x32\x19.catalog.v1.ProductStatusR\x06status\x12\x39\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n\x07version\x18\r \x01(\x05R\x07version\x12<\n\x0c\x61vailability\x18\x0e \x01(\x0b\x32\x18.catalog.v1.AvailabilityR\x0c\x61vailabilityB\x0e\n\x0c_descriptionB\x0b\n\t_categoryB\x08\n\x06_brandB\x0c\n\n_warehouse\"d\n\x0c\x41vailability\x12\x1a\n\x08quantity\x18\x01 \x01(\x05R\x08quantity\x12\x1a\n\x08reserved\x18\x02 \x01(\x05R\x08reserved\x12\x1c\n\tavailable\x18\x03 \x01(\x05R\tavailable\"\xc4\x02\n\x0eProductSummary\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1f\n\x08\x63\x61tegory\x18\x04 \x01(\tH\x00R\x08\x63\x61tegory\x88\x01\x01\x12\'\n\x05price\x18\x05 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\x06 \x01(\tH\x01R\twarehouse\x88\x01\x01\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAtB\x0b\n\t_categoryB\x0c\n\n_warehouse\";\n\x05Money\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency*\x88\x01\n\rProductStatus\x12\x1e\n\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15PRODUCT_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17PRODUCT_STATUS_INACTIVE\x10\x02\x12\x1f\n\x1bPRODUCT_STATUS_DISCONTINUED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61talog/v1/product.proto\x12\ncatalog.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x04\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12%\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00R\x0b\x64\x65scription\x88\x01\x01\x12\x1f\n\x08\x63\x61tegory\x18\x05 \x01(\tH\x01R\x08\x63\x61tegory\x88\x01\x01\x12\x19\n\x05\x62rand\x18\x06 \x01(\tH\x02R\x05\x62rand\x88\x01\x01\x12\x37\n\nattributes\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\nattributes\x12\'\n\x05price\x18\x08 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\t \x01(\tH\x03R\twarehouse\x88\x01\x01\x12\x31\n\x06status\x18\n \x01(\x0e\x32\x19.catalog.v1.ProductStatusR\x06status\x12\x39\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n\x07version\x18\r \x01(\x05R\x07version\x12<\n\x0c\x61vailability\x18\x0e \x01(\x0b\x32\x18.catalog.v1.AvailabilityR\x0c\x61vailability\x12\x12\n\x04\x65tag\x18\x0f \x01(\tR\x04\x65tagB\x0e\n\x0c_descriptionB\x0b\n\t_categoryB\x08\n\x06_brandB\x0c\n\n_warehouse\"d\n\x0c\x41vailability\x12\x1a\n\x08quantity\x18\x01 \x01(\x05R\x08quantity\x12\x1a\n\x08reserved\x18\x02 \x01(\x05R\x08reserved\x12\x1c\n\tavailable\x18\x03 \x01(\x05R\tavailable\"\xc4\x02\n\x0eProductSummary\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1f\n\x08\x63\x61tegory\x18\x04 \x01(\tH\x00R\x08\x63\x61tegory\x88\x01\x01\x12\'\n\x05price\x18\x05 \x01(\x0b\x32\x11.catalog.v1.MoneyR\x05price\x12!\n\twarehouse\x18\x06 \x01(\tH\x01R\twarehouse\x88\x01\x01\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAtB\x0b\n\t_categoryB\x0c\n\n_warehouse\";\n\x05Money\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency*\x88\x01\n\rProductStatus\x12\x1e\n\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15PRODUCT_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17PRODUCT_STATUS_INACTIVE\x10\x02\x12\x1f\n\x1bPRODUCT_STATUS_DISCONTINUED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catalog.v1.product_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRODUCTSTATUS']._serialized_start=1202
-  _globals['_PRODUCTSTATUS']._serialized_end=1338
+  _globals['_PRODUCTSTATUS']._serialized_start=1222
+  _globals['_PRODUCTSTATUS']._serialized_end=1358
   _globals['_PRODUCT']._serialized_start=104
-  _globals['_PRODUCT']._serialized_end=709
-  _globals['_AVAILABILITY']._serialized_start=711
-  _globals['_AVAILABILITY']._serialized_end=811
-  _globals['_PRODUCTSUMMARY']._serialized_start=814
-  _globals['_PRODUCTSUMMARY']._serialized_end=1138
-  _globals['_MONEY']._serialized_start=1140
-  _globals['_MONEY']._serialized_end=1199
+  _globals['_PRODUCT']._serialized_end=729
+  _globals['_AVAILABILITY']._serialized_start=731
+  _globals['_AVAILABILITY']._serialized_end=831
+  _globals['_PRODUCTSUMMARY']._serialized_start=834
+  _globals['_PRODUCTSUMMARY']._serialized_end=1158
+  _globals['_MONEY']._serialized_start=1160
+  _globals['_MONEY']._serialized_end=1219
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,7 @@ class Product(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier, made by the service."""
     sku: _builtins.str
@@ -85,6 +86,10 @@ class Product(_message.Message):
     """Where the product stands in its life."""
     version: _builtins.int
     """Counts the changes of the product, from 1. Those of its stock do not count."""
+    etag: _builtins.str
+    """Entity tag: another one with every change of the product or its stock. What expects it to be the same, such as an
+    update, looks at the changes of the product only.
+    """
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
         """Properties particular to the product, such as color or storage."""
@@ -122,10 +127,11 @@ class Product(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         availability: Global___Availability | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "availability", b"availability", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "price", b"price", "updated_at", b"updated_at", "warehouse", b"warehouse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "availability", b"availability", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "price", b"price", "sku", b"sku", "status", b"status", "updated_at", b"updated_at", "version", b"version", "warehouse", b"warehouse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brand", b"_brand", "_category", b"_category", "_description", b"_description", "_warehouse", b"_warehouse", "attributes", b"attributes", "availability", b"availability", "brand", b"brand", "category", b"category", "created_at", b"created_at", "description", b"description", "etag", b"etag", "id", b"id", "name", b"name", "price", b"price", "sku", b"sku", "status", b"status", "updated_at", b"updated_at", "version", b"version", "warehouse", b"warehouse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__brand: _TypeAlias = _typing.Literal["brand"]  # noqa: Y015
     _WhichOneofArgType__brand: _TypeAlias = _typing.Literal["_brand", b"_brand"]  # noqa: Y015
