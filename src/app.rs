@@ -7,6 +7,7 @@ mod identity;
 mod limits;
 mod observability;
 mod ports;
+mod registry;
 mod search;
 mod stores;
 mod traces;
@@ -21,6 +22,7 @@ use background::Background;
 pub use embedded::Embedded;
 pub use identity::{IdentityKeys, roles};
 use observability::Shown;
+pub use registry::client as consul;
 use stores::Stores;
 use traces::Traces;
 
@@ -115,7 +117,7 @@ impl App {
         let bell = Bell::default();
         let stores = Stores::new(config, &pool, &bell);
         let traces = Traces::start(config);
-        let background = Background::start(
+        let mut background = Background::start(
             config,
             &traces.tracer,
             &pool,
@@ -135,6 +137,8 @@ impl App {
         }
         let access_log = parts.access_log.clone();
         metrics.add(traces.tracer.clone());
+        let ports = [http.local_addr()?, grpc.local_addr()?];
+        background.register(config, ports, &readiness, &metrics)?;
         let (http_port, grpc_port) = ports::ports(
             config,
             parts,

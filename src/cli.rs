@@ -6,6 +6,7 @@
 mod audit;
 mod config;
 mod counts;
+mod discover;
 mod events;
 pub mod healthcheck;
 mod search;
@@ -21,6 +22,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub use audit::{AuditCommand, AuditFormat, Since};
 pub use config::ConfigCommand;
 pub use counts::CountsCommand;
+pub use discover::{Discover, DiscoverFormat};
 pub use events::{EventsCommand, EventsFormat, Replay};
 pub use search::SearchCommand;
 pub use users::{NewUserArgs, UsersCommand};
@@ -118,6 +120,8 @@ pub enum Command {
         #[command(subcommand)]
         command: UsersCommand,
     },
+    /// Show where the instances of a service are, as Consul knows them
+    Discover(Discover),
     /// Fill a running service with products and show how fast it takes them
     Demo {
         /// How many products to create
@@ -502,6 +506,30 @@ mod tests {
         ] {
             assert_eq!(parse(args), Err(error), "{args:?}");
         }
+    }
+
+    #[test]
+    fn discover_takes_a_name() {
+        let discover = |format, watch| {
+            let name = "order-service".to_owned();
+            Command::Discover(Discover {
+                name,
+                format,
+                watch,
+            })
+        };
+        assert_eq!(
+            command(&["discover", "order-service"]),
+            discover(DiscoverFormat::Text, false)
+        );
+        assert_eq!(
+            command(&["discover", "-watch", "-format=json", "order-service"]),
+            discover(DiscoverFormat::Json, true)
+        );
+        assert_eq!(
+            parse(&["discover"]),
+            Err(ErrorKind::MissingRequiredArgument)
+        );
     }
 
     #[test]

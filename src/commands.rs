@@ -5,6 +5,7 @@ mod config;
 mod counts;
 mod database;
 mod demo;
+mod discover;
 mod events;
 mod pii;
 mod search;
@@ -66,6 +67,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Events { command } => with_config(&|config| events::run(config, &command)),
         Command::Search { command } => with_config(&|config| search::run(config, command)),
         Command::Users { command } => with_config(&|config| users::run(config, &command)),
+        Command::Discover(asked) => with_config(&|config| discover::run(config, &asked)),
         Command::Demo {
             count,
             url,

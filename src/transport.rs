@@ -26,7 +26,7 @@ pub use in_flight::InFlight;
 pub use keys::keys_router;
 pub use measured::Measured;
 pub use policy::AccessPolicy;
-pub use probes::{CacheProbe, DaprProbe, EventsProbe, Probes};
+pub use probes::{CacheProbe, ConsulProbe, DaprProbe, EventsProbe, Probes};
 pub use request::Observer;
 pub use security::protected;
 pub use server::{Port, serve};

@@ -1,5 +1,6 @@
 //! What runs beside the requests: publishing events, hearing those of others, following the changes of all instances.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -7,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use transcode::Event as _;
 
+use super::registry::Registry;
 use super::{BadConfiguration, Error};
 use crate::audit::{self, Audit};
 use crate::cache::CachedProducts;
@@ -22,8 +24,9 @@ use crate::pb::catalog::v1::InventoryUpdatedEvent;
 use crate::redis::Redis;
 use crate::store::{Bell, PgAudit, PgCounts, PgInbox, PgInventory, PgOutbox};
 use crate::system::SystemEnvironment;
-use crate::telemetry::metrics::EventCounts;
+use crate::telemetry::metrics::{EventCounts, Metrics};
 use crate::telemetry::trace::Tracer;
+use crate::transport::ConsulProbe;
 
 /// Longest time the last events get when the service stops; what is left, another instance or the next start publishes.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -37,6 +40,7 @@ pub(super) struct Background {
     counts: EventCounts,
     feed: Feed,
     audit: Option<(Audit, audit::Writer)>,
+    registry: Option<Registry>,
 }
 
 impl Background {
@@ -106,12 +110,30 @@ impl Background {
             counts,
             feed,
             audit,
+            registry: None,
         })
     }
 
     /// Takes what the audit log is to say, where one is kept.
     pub(super) fn audit(&self) -> Option<Audit> {
         self.audit.as_ref().map(|(audit, _)| audit.clone())
+    }
+
+    /// Registers an instance that listens for HTTP and gRPC at these addresses, where Consul is configured.
+    pub(super) fn register(
+        &mut self,
+        config: &Config,
+        ports: [SocketAddr; 2],
+        readiness: &Readiness,
+        metrics: &Metrics,
+    ) -> Result<(), Error> {
+        self.registry = Registry::start(config, ports, readiness, metrics)?;
+        Ok(())
+    }
+
+    /// How it stands between the instance and Consul.
+    pub(super) fn consul(&self) -> Option<ConsulProbe> {
+        self.registry.as_ref().map(Registry::probe)
     }
 
     /// All changes as they happen.
@@ -149,6 +171,9 @@ impl Background {
             tokio::time::timeout(FLUSH, heard),
             audited
         );
+        if let Some(registry) = self.registry {
+            registry.stop().await;
+        }
         if published.is_err() {
             tracing::info!("stopping: some events are left to be published later");
         }

@@ -131,6 +131,7 @@ pub(super) fn ports(
             redis: stores.redis,
             statistics: stores.products.statistics(),
         }),
+        consul: background.consul(),
         dapr: observability::dapr(config, metrics),
     };
     let api = HttpApi {

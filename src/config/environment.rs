@@ -47,6 +47,9 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("CONSUL_ADDRESS", "consul.address"),
     ("CONSUL_SCHEME", "consul.scheme"),
     ("CONSUL_DATACENTER", "consul.datacenter"),
+    ("CONSUL_CACERT", "consul.ca_file"),
+    ("CONSUL_HTTP_TOKEN", "consul.token"),
+    ("CONSUL_ADVERTISE_ADDRESS", "consul.advertise_address"),
     ("CONSUL_HEALTH_CHECK", "consul.health_check"),
     (
         "CONSUL_HEALTH_CHECK_INTERVAL",

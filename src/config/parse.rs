@@ -260,6 +260,19 @@ pub(super) fn remote_address(input: &Input) -> Parsed<String> {
     address.ok_or_else(|| refusal(r#"a host and a port such as "localhost:8500""#))
 }
 
+/// A host that others dial: a name or an IP address, without a port.
+pub(super) fn host(input: &Input) -> Parsed<String> {
+    let fits = |text: &&str| {
+        text.parse::<IpAddr>().is_ok()
+            || text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && (text.chars()).all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+    };
+    let host = input.text().filter(fits).map(str::to_owned);
+    host.ok_or_else(|| {
+        refusal(r#"a host such as "10.0.0.5" or "catalog.internal", without a port"#)
+    })
+}
+
 /// A list of addresses to connect to.
 pub(super) fn remote_addresses(input: &Input) -> Parsed<Vec<String>> {
     let one = |item: &str| remote_address(&Input::Text(item.to_owned()));
@@ -410,6 +423,16 @@ mod tests {
             Ok(vec!["a:1".to_owned(), "b:2".to_owned()])
         );
         assert!(remote_addresses(&text("a:1,")).is_err());
+    }
+
+    #[test]
+    fn hosts_have_no_port() {
+        for good in ["10.0.0.5", "fd00::5", "catalog-1.internal"] {
+            assert_eq!(host(&text(good)), Ok(good.to_owned()));
+        }
+        for bad in ["10.0.0.5:8001", "[fd00::5]", "http://catalog", "-x", "a b"] {
+            assert!(host(&text(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::duration::{duration, seconds};
 use super::identity::{Passwords, Security, default_roles, roles};
 use super::network::Network;
 use super::parse::{
-    boolean, choice, http_url, listen_address, networks, number, optional, origins, path,
+    boolean, choice, host, http_url, listen_address, networks, number, optional, origins, path,
     postgres_url, ratio, readable_file, remote_address, remote_addresses, secret, table_name, text,
 };
 use super::read::section;
@@ -40,7 +40,7 @@ section! {
         rate_limit: RateLimit;
         /// What is kept of what was read.
         cache: Cache;
-        /// Service discovery. Checked at the start; not used by this version.
+        /// Service discovery.
         consul: Consul;
         /// Where spans go.
         trace: Trace;
@@ -196,17 +196,23 @@ section! {
         address: Option<String> = None => optional(remote_address);
         /// How to talk to it.
         scheme: Scheme = Scheme::Http => choice(&[("http", Scheme::Http), ("https", Scheme::Https)]);
-        /// The datacenter to register in.
+        /// PEM of the authorities of its certificate; none for those the system trusts.
+        ca_file: Option<PathBuf> = None => optional(readable_file);
+        /// The datacenter of all requests.
         datacenter: String = "dc1".to_owned() => text;
+        /// The service's own token; none for what anybody may do.
+        token: Option<Secret> = None => optional(secret);
+        /// The host that others dial; none for the address of this host that leads to Consul.
+        advertise_address: Option<String> = None => optional(host);
         /// Whether it checks the service.
         health_check: bool = true => boolean;
-        /// How often it checks.
+        /// How often it checks, and how often the service calls it.
         health_check_interval: Duration = 10 * SECOND => duration(SECOND..=HOUR);
         /// How long a check may take.
         health_check_timeout: Duration = 3 * SECOND => duration(MILLISECOND..=HOUR);
-        /// Whether a service that stays critical is removed.
+        /// Whether an instance that died is removed.
         deregister_critical_service_after: bool = true => boolean;
-        /// After how long it is removed.
+        /// After how long it is removed; Consul takes a minute for anything less.
         deregister_critical_service_after_duration: Duration = 30 * SECOND => duration(SECOND..=24 * HOUR);
     }
 }

@@ -62,7 +62,8 @@ fn other_value(name: &str, file: &str) -> String {
         "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
         "AUDIT_READS" => "true",
         "AUDIT_RETENTION" => "77h",
-        "JWT_PRIVATE_KEY_PATH"
+        "CONSUL_CACERT"
+        | "JWT_PRIVATE_KEY_PATH"
         | "JWT_PUBLIC_KEY_PATH"
         | "PII_KEYS_PATH"
         | "SERVER_TLS_CERT_PATH"
@@ -467,6 +468,7 @@ fn secrets_are_never_shown() {
         ("REDIS_PASSWORD", "hunter2"),
         ("DAPR_API_TOKEN", "hunter2"),
         ("APP_API_TOKEN", "hunter2"),
+        ("CONSUL_HTTP_TOKEN", "hunter2"),
     ];
     let config = load("", &env).unwrap();
     assert_eq!(

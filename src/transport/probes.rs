@@ -1,6 +1,7 @@
 //! `/health` and `/ready`: what operators and their machines ask.
 
 mod cache;
+mod consul;
 mod dapr;
 mod events;
 
@@ -21,6 +22,7 @@ use crate::lifecycle::{self, NAME, Readiness, VERSION};
 use crate::system::SystemEnvironment;
 
 pub use cache::CacheProbe;
+pub use consul::ConsulProbe;
 pub use dapr::DaprProbe;
 pub use events::EventsProbe;
 
@@ -41,6 +43,8 @@ pub struct Probes {
     pub started: Instant,
     /// The cache, where reads are cached.
     pub cache: Option<CacheProbe>,
+    /// Consul, where one is configured.
+    pub consul: Option<ConsulProbe>,
     /// The Dapr sidecar, where there is one.
     pub dapr: Option<DaprProbe>,
 }
@@ -70,9 +74,11 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
     };
     let (database, events, cache, dapr) =
         tokio::join!(probes.database(), probes.events.look(), cache, dapr);
+    let consul = probes.consul.as_ref().map(ConsulProbe::look);
     let others = [
         events.status,
         cache.as_ref().map_or(HEALTHY, |cache| cache.status),
+        consul.as_ref().map_or(HEALTHY, |consul| consul.status),
         dapr.as_ref().map_or(HEALTHY, |dapr| dapr.status),
     ];
     let healthy = database.status == HEALTHY && others.iter().all(|status| *status == HEALTHY);
@@ -86,6 +92,7 @@ async fn health(State(probes): State<Arc<Probes>>) -> Response {
         checks: Checks {
             database,
             cache,
+            consul,
             dapr,
             events,
         },
@@ -119,6 +126,8 @@ struct Checks {
     database: Database,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<cache::Cache>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consul: Option<consul::Consul>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dapr: Option<dapr::Dapr>,
     events: events::Events,

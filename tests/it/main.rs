@@ -7,6 +7,7 @@ mod asyncapi;
 mod audit;
 mod cache;
 mod config;
+mod consul;
 mod deploy;
 mod documents;
 mod event_contract;
