@@ -22,7 +22,7 @@ use background::Background;
 pub use embedded::Embedded;
 pub use identity::{IdentityKeys, roles};
 use observability::Shown;
-pub use registry::client as consul;
+pub use registry::{check as check_consul, client as consul};
 use stores::Stores;
 use traces::Traces;
 

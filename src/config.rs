@@ -4,6 +4,7 @@
 //! Nothing here starts anything: a bad value is found before a socket is bound.
 
 mod audit;
+mod callers;
 mod duration;
 mod environment;
 mod error;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use serde_yaml_ng::Value;
 
 pub use audit::Audit;
+pub use callers::Jwks;
 pub use environment::ENVIRONMENT;
 pub use error::{ConfigError, Origin};
 pub use identity::{Passwords, Pii, Security};

@@ -25,7 +25,7 @@ pub use http::{GrpcPort, HttpApi, HttpPort, grpc_port, http_port};
 pub use in_flight::InFlight;
 pub use keys::keys_router;
 pub use measured::Measured;
-pub use policy::AccessPolicy;
+pub use policy::{AccessPolicy, FORWARDED_HEADERS};
 pub use probes::{CacheProbe, ConsulProbe, DaprProbe, EventsProbe, Probes};
 pub use request::Observer;
 pub use security::protected;

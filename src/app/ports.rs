@@ -9,7 +9,7 @@ use super::background::Background;
 use super::limits;
 use super::observability::{self, Shown};
 use super::stores::Stores;
-use super::{Error, Parts, identity};
+use super::{Error, Parts, identity, registry};
 use crate::auth::VerifiedTokens;
 use crate::config::{Config, PublisherKind};
 use crate::domain::Catalog;
@@ -25,8 +25,9 @@ use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{Operations, Requests};
 use crate::transport::{
-    AccessPolicy, Audited, CacheProbe, EventsProbe, GrpcPort, GrpcServices, HttpApi, HttpPort,
-    InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port, keys_router,
+    AccessPolicy, Audited, CacheProbe, EventsProbe, FORWARDED_HEADERS, GrpcPort, GrpcServices,
+    HttpApi, HttpPort, InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port,
+    keys_router,
 };
 
 /// Wires what the HTTP port and the gRPC port answer with.
@@ -41,9 +42,13 @@ pub(super) fn ports(
 ) -> Result<(HttpPort<SystemEnvironment>, GrpcPort<SystemEnvironment>), Error> {
     let max_bytes = config.server.http.max_body_bytes;
     let roles = Arc::new(identity::roles(config)?);
+    if let Some(published) = parts.verifier.published() {
+        tokio::spawn(published.clone().run());
+    }
     let policy = AccessPolicy {
         environment: SystemEnvironment,
         tokens: VerifiedTokens::new(parts.verifier, roles.clone()),
+        services: registry::services(config)?,
         readiness: readiness.clone(),
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
@@ -85,6 +90,7 @@ pub(super) fn ports(
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
         max_body_bytes: max_bytes,
+        forwarded_headers: FORWARDED_HEADERS,
         reasons: &pb::REASONS,
         envelope: true,
         ..Settings::default()

@@ -1,11 +1,13 @@
 //! This instance in Consul, where Consul is configured.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::{BadConfiguration, Error};
+use crate::auth::{Lifetimes, Permissions, Services};
 use crate::config::{self, Config, Scheme};
 use crate::lifecycle::{NAME, Readiness, VERSION};
 use crate::registry::registration::{SHORTEST_REMOVAL, Settings, Watch};
@@ -80,6 +82,33 @@ pub fn client(config: &config::Consul) -> Result<Option<Consul>, Error> {
         Ok(consul) => Ok(Some(consul)),
         Err(error) => Err(BadConfiguration(format!("consul: {error}")).into()),
     }
+}
+
+/// Whether the service would start with what is said of Consul.
+///
+/// # Errors
+/// When it would not.
+pub fn check(config: &Config) -> Result<(), Error> {
+    client(&config.consul)?;
+    services(config).map(drop)
+}
+
+/// Who checks the Consul tokens of services, where there are services that may call.
+pub(super) fn services(config: &Config) -> Result<Option<Arc<Services<SystemEnvironment>>>, Error> {
+    if config.auth.services.is_empty() {
+        return Ok(None);
+    }
+    let consul = client(&config.consul)?.ok_or_else(|| {
+        let unset = "auth.services is set, and consul.address (CONSUL_ADDRESS) is not";
+        BadConfiguration(unset.to_owned())
+    })?;
+    let permissions = Permissions::new(&config.auth.services);
+    let lifetimes = Lifetimes {
+        usual: config.auth.service_token_ttl,
+        away: config.auth.service_token_grace,
+    };
+    let services = Services::new(consul, SystemEnvironment, permissions, lifetimes);
+    Ok(Some(Arc::new(services)))
 }
 
 fn settings(config: &Config, http: SocketAddr, grpc: SocketAddr) -> Settings {

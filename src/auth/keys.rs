@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::KeyRejected;
-use aws_lc_rs::rsa::{KeyPair, KeySize, PublicEncryptingKey};
+use aws_lc_rs::rsa::{KeyPair, KeySize, PublicEncryptingKey, PublicKeyComponents};
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
@@ -138,6 +138,19 @@ impl PublicKey {
             "RSA PUBLIC KEY" => Self::from_pkcs1(block.contents()),
             other => Err(KeyError::UnsupportedBlock(other.to_owned())),
         }
+    }
+
+    /// The key of a modulus and an exponent, both big-endian.
+    pub(super) fn from_numbers(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
+        // Some write a zero in front.
+        let number = |bytes: &[u8]| {
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            bytes[zeros..].to_vec()
+        };
+        let (n, e) = (number(modulus), number(exponent));
+        let spki: PublicKeyX509Der<'_> = (PublicKeyComponents { n, e }.as_der())
+            .map_err(|_| KeyError::Rejected("no RSA key".to_owned()))?;
+        Self::from_spki(spki.as_ref())
     }
 
     /// The key as SubjectPublicKeyInfo PEM, to hand to those who verify tokens.

@@ -6,7 +6,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use time::OffsetDateTime;
 
-use super::{AuthError, Principal, Verifier};
+use super::{AuthError, Jwks, Principal, Verifier};
 use crate::domain::Roles;
 
 /// Most bytes of tokens that are kept: some ten thousand of the usual length.
@@ -23,14 +23,22 @@ const EXPECTED_BYTES: usize = 1024;
 pub struct VerifiedTokens {
     verifier: Verifier,
     roles: Arc<Roles>,
-    known: Cache<Box<str>, Arc<Principal>, Bytes>,
+    known: Cache<Box<str>, Known, Bytes>,
+}
+
+/// A token that was found good.
+#[derive(Clone, Debug)]
+struct Known {
+    principal: Arc<Principal>,
+    /// How many keys the issuer had taken back by then: it may have been signed by one that is taken back now.
+    losses: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<Box<str>, Arc<Principal>> for Bytes {
-    fn weight(&self, header: &Box<str>, principal: &Arc<Principal>) -> u64 {
+impl Weighter<Box<str>, Known> for Bytes {
+    fn weight(&self, header: &Box<str>, Known { principal, .. }: &Known) -> u64 {
         let texts = principal.scopes.iter().chain(&principal.roles);
         let texts: usize = texts.map(String::len).sum();
         (header.len() + principal.subject.len() + texts) as u64
@@ -61,9 +69,10 @@ impl VerifiedTokens {
         now: OffsetDateTime,
     ) -> Result<Arc<Principal>, AuthError> {
         let header = authorization.unwrap_or_default();
-        if let Some(principal) = self.known.get(header) {
-            if !self.verifier.left(&principal, now).is_zero() {
-                return Ok(principal);
+        let losses = self.verifier.published().map_or(0, Jwks::losses);
+        if let Some(known) = self.known.get(header) {
+            if known.losses == losses && !self.verifier.left(&known.principal, now).is_zero() {
+                return Ok(known.principal);
             }
             self.known.remove(header);
         }
@@ -71,8 +80,30 @@ impl VerifiedTokens {
         self.roles
             .add_scopes(&principal.roles, &mut principal.scopes);
         let principal = Arc::new(principal);
-        self.known.insert(header.into(), principal.clone());
+        let known = Known {
+            principal: principal.clone(),
+            losses,
+        };
+        self.known.insert(header.into(), known);
         Ok(principal)
+    }
+
+    /// As [`verify`](Self::verify), for a token that was refused with `error`: it may be signed by a key that was
+    /// published since.
+    pub async fn verify_again(
+        &self,
+        authorization: Option<&str>,
+        now: OffsetDateTime,
+        error: AuthError,
+    ) -> Result<Arc<Principal>, AuthError> {
+        match (error, self.verifier.published()) {
+            (AuthError::UnknownKey | AuthError::Unavailable, Some(jwks))
+                if jwks.look_again().await =>
+            {
+                self.verify(authorization, now)
+            }
+            _ => Err(error),
+        }
     }
 }
 

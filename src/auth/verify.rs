@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 
 use super::Principal;
+use super::jwks::Jwks;
 use super::keys::PublicKey;
 
 /// What a caller is told, whatever the reason: the reason helps only those who guess.
@@ -36,6 +37,21 @@ pub enum AuthError {
     /// Before its `nbf`.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// A JWT whose key is none that its issuer has published.
+    #[error("the token's key is not known")]
+    UnknownKey,
+    /// A Consul token that Consul does not know, or that stands for nobody.
+    #[error("Consul does not know the token")]
+    UnknownToken,
+    /// Consul tells nobody apart.
+    #[error("Consul's access control is off: nobody can be told apart")]
+    NoAccessControl,
+    /// A bearer token and a Consul token: two callers in one.
+    #[error("a bearer token and a Consul token")]
+    Ambiguous,
+    /// Who could tell does not answer, and told nothing before. This is nothing that the caller did.
+    #[error("nobody can tell whether the token is good")]
+    Unavailable,
     /// A JWT that this service does not accept.
     #[error("the token is refused: {0}")]
     Invalid(Cause),
@@ -71,6 +87,7 @@ pub enum Cause {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     keys: Vec<PublicKey>,
+    jwks: Option<Jwks>,
     issuer: String,
     audience: String,
     leeway: Duration,
@@ -144,11 +161,23 @@ impl Verifier {
         validation.validate_aud = false;
         Self {
             keys,
+            jwks: None,
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             leeway,
             validation,
         }
+    }
+
+    /// Accepts tokens that are signed by one of the keys that an issuer publishes, too.
+    #[must_use]
+    pub fn with_published(self, jwks: Option<Jwks>) -> Self {
+        Self { jwks, ..self }
+    }
+
+    /// The keys that the issuer publishes, where they are taken.
+    pub const fn published(&self) -> Option<&Jwks> {
+        self.jwks.as_ref()
     }
 
     /// Checks the value of the `Authorization` header at the time `now`.
@@ -222,6 +251,7 @@ impl Verifier {
             subject,
             scopes,
             roles,
+            rpcs: None,
             expires_at,
         })
     }
@@ -249,7 +279,10 @@ impl Verifier {
         if header.alg != Algorithm::RS256 || header.crit.is_some() {
             return Err(AuthError::Invalid(Cause::Header));
         }
-        for key in &self.keys {
+        let published = self.jwks.as_ref().map(Jwks::keys);
+        let published_keys = published.iter().flatten();
+        let candidates = published_keys.flat_map(|set| set.candidates(header.kid.as_deref()));
+        for key in self.keys.iter().chain(candidates) {
             match jsonwebtoken::decode::<Payload>(token, key.verifying(), &self.validation) {
                 Ok(data) => return Ok(data.claims),
                 Err(error) => match error.kind() {
@@ -264,7 +297,15 @@ impl Verifier {
                 },
             }
         }
-        Err(AuthError::Invalid(Cause::Signature))
+        Err(match published {
+            None => AuthError::Invalid(Cause::Signature),
+            // Not known yet: there was no answer of the issuer.
+            Some(None) => AuthError::Unavailable,
+            Some(Some(set)) if set.is_known(header.kid.as_deref()) => {
+                AuthError::Invalid(Cause::Signature)
+            }
+            Some(Some(_)) => AuthError::UnknownKey,
+        })
     }
 }
 

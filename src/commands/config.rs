@@ -24,6 +24,7 @@ pub(super) fn run(
             token::check(config)?;
             pii::check(config)?;
             app::roles(config)?;
+            app::check_consul(config)?;
             println!("the configuration is good: {}", sources(conf, origins));
         }
     }

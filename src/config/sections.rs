@@ -9,6 +9,7 @@ use tracing::Level;
 use url::Url;
 
 use super::audit::Audit;
+use super::callers::{Jwks, jwks, permissions};
 use super::duration::{duration, seconds};
 use super::identity::{Passwords, Security, default_roles, roles};
 use super::network::Network;
@@ -274,6 +275,12 @@ section! {
         roles: BTreeMap<String, Vec<String>> = default_roles() => roles;
         /// Passwords of users.
         password: Passwords;
+        /// What services may call, which are known by their Consul tokens.
+        services: BTreeMap<String, Vec<String>> = BTreeMap::new() => permissions;
+        /// How long what Consul says of a token is good.
+        service_token_ttl: Duration = 15 * SECOND => duration(SECOND..=5 * MINUTE);
+        /// The same while Consul does not answer.
+        service_token_grace: Duration = 5 * MINUTE => duration(SECOND..=24 * HOUR);
     }
 }
 
@@ -284,6 +291,8 @@ section! {
         private_key_path: Option<PathBuf> = None => optional(readable_file);
         /// PEM of the key that checks; none for that of the private key.
         public_key_path: Option<PathBuf> = None => optional(readable_file);
+        /// Where the issuer publishes its keys.
+        jwks: Option<Jwks> = None => optional(jwks);
         /// Whether a development key may be used where none is given; when not said, only beside an embedded database.
         dev_key: Option<bool> = None => optional(boolean);
         /// The `iss` a token must have.

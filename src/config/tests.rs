@@ -62,14 +62,16 @@ fn other_value(name: &str, file: &str) -> String {
         "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
         "AUDIT_READS" => "true",
         "AUDIT_RETENTION" => "77h",
+        "AUTH_SERVICES" => "{a: [catalog.v1.CatalogService/GetProduct]}",
         "CONSUL_CACERT"
+        | "JWT_JWKS"
         | "JWT_PRIVATE_KEY_PATH"
         | "JWT_PUBLIC_KEY_PATH"
         | "PII_KEYS_PATH"
         | "SERVER_TLS_CERT_PATH"
         | "SERVER_TLS_KEY_PATH"
         | "SERVER_TLS_CLIENT_CA_PATH" => file,
-        "SERVER_SHUTDOWN_DELAY" => "7s",
+        "AUTH_SERVICE_TOKEN_GRACE" | "SERVER_SHUTDOWN_DELAY" => "7s",
         "PII_KEYS" => "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "BCRYPT_COST" => "7",
         "TRACE_ENDPOINT" | "JAEGER_ENDPOINT" | "OTEL_EXPORTER_OTLP_ENDPOINT" => {

@@ -19,12 +19,29 @@ use super::address::TrustedProxies;
 use super::in_flight::InFlight;
 use super::request::Protocol;
 use super::stream::until;
-use crate::auth::{PUBLIC_MESSAGE, Principal, VerifiedTokens};
+use crate::auth::{AuthError, PUBLIC_MESSAGE, Principal, Services, VerifiedTokens};
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
 use crate::rate_limit::{Caller, Quota, RateLimits};
 use crate::service::unavailable;
 use crate::telemetry::request::RequestRecord;
+
+/// How a service says who it is.
+const CONSUL_TOKEN: &str = "x-consul-token";
+
+/// Headers of REST requests that this policy and the handlers read, as they read the metadata of gRPC.
+pub const FORWARDED_HEADERS: &[&str] = &[
+    "authorization",
+    "grpc-timeout",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    CONSUL_TOKEN,
+    "x-correlation-id",
+    "x-forwarded-for",
+    "x-request-id",
+];
 
 /// Lets in callers that hold what an RPC's contract asks for.
 pub struct AccessPolicy<E> {
@@ -32,6 +49,8 @@ pub struct AccessPolicy<E> {
     pub environment: E,
     /// Checks tokens.
     pub tokens: VerifiedTokens,
+    /// Checks those of services, where services may call.
+    pub services: Option<Arc<Services<E>>>,
     /// Whether calls can be answered at all.
     pub readiness: Readiness,
     /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one.
@@ -47,7 +66,7 @@ pub struct AccessPolicy<E> {
 }
 
 /// How long a call that was let in may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// To its answer.
     answer: Duration,
@@ -55,13 +74,15 @@ pub struct Limits {
     deadline: Option<Instant>,
     /// When the caller's token ends, and with it an answer that is a stream.
     token: Option<Instant>,
+    /// The token of a caller that is a service: it may be taken back before its end.
+    service: Option<Arc<str>>,
     /// What the caller's budget is after the call.
     quota: Option<Quota>,
 }
 
 impl<E: Environment> AccessPolicy<E> {
-    /// Who calls; nobody in particular where anybody may.
-    fn authenticate(
+    /// Who calls, by a bearer token or by a Consul token; nobody in particular where anybody may.
+    async fn authenticate(
         &self,
         spec: &MethodSpec,
         metadata: &MetadataMap,
@@ -70,14 +91,27 @@ impl<E: Environment> AccessPolicy<E> {
         if spec.public {
             return Ok(None);
         }
-        let header = metadata
-            .get("authorization")
-            .map(|value| value.to_str().unwrap_or_default());
-        let principal = self.tokens.verify(header, now).map_err(|error| {
+        let text = |name: &str| {
+            let value = metadata.get(name)?;
+            Some(value.to_str().unwrap_or_default())
+        };
+        let (bearer, token) = (text("authorization"), text(CONSUL_TOKEN));
+        let caller = match (token, &self.services) {
+            (None, _) => match self.tokens.verify(bearer, now) {
+                Err(error @ (AuthError::UnknownKey | AuthError::Unavailable)) => {
+                    // Boxed, as it is rare: a call carries the room of what it may wait for.
+                    Box::pin(self.tokens.verify_again(bearer, now, error)).await
+                }
+                caller => caller,
+            },
+            (Some(_), _) if bearer.is_some() => Err(AuthError::Ambiguous),
+            (Some(token), Some(services)) => Box::pin(services.verify(token)).await,
+            (Some(_), None) => Err(AuthError::UnknownToken),
+        };
+        caller.map(Some).map_err(|error| {
             tracing::info!(rpc = spec.path, %error, "unauthenticated");
-            status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE)
-        })?;
-        Ok(Some(principal))
+            refusal(spec, error)
+        })
     }
 
     /// Takes the call from the budget of the user; where it is not known who calls, from that of the address. A good
@@ -100,12 +134,11 @@ impl<E: Environment> AccessPolicy<E> {
 
     /// Whether a caller may do it, and whether it can be done.
     fn authorize(&self, spec: &MethodSpec, principal: Option<&Principal>) -> Result<(), Status> {
-        let missing =
-            |scope: &&&str| principal.is_some_and(|principal| !principal.has_scope(scope));
-        if let Some(missing) = spec.scopes.iter().find(missing) {
+        let lacking = principal.and_then(|principal| principal.lacks(spec.path, spec.scopes));
+        if let Some(lacking) = lacking {
             let user = principal.map(|principal| &*principal.subject);
-            tracing::info!(rpc = spec.path, user, scope = missing, "forbidden");
-            let message = format!("Insufficient permissions: the scope {missing} is required");
+            tracing::info!(rpc = spec.path, user, lacking, "forbidden");
+            let message = format!("Insufficient permissions: {lacking}");
             return Err(status(spec.reasons, Code::PermissionDenied, message));
         }
         if !self.readiness.answers() {
@@ -137,6 +170,9 @@ impl<E: Environment> AccessPolicy<E> {
             answer: asked.map_or(limit, |asked| asked.min(limit)),
             deadline: asked.and_then(from_now),
             token: left.and_then(from_now),
+            service: (principal.filter(|principal| principal.rpcs.is_some()))
+                .and_then(|_| metadata.get(CONSUL_TOKEN)?.to_str().ok())
+                .map(Arc::from),
             quota,
         }
     }
@@ -155,7 +191,7 @@ impl<E: Environment> Policy for AccessPolicy<E> {
             return Err(unavailable());
         }
         let now = self.environment.now();
-        let principal = self.authenticate(spec, metadata, now);
+        let principal = self.authenticate(spec, metadata, now).await;
         let known = principal.as_ref().ok().and_then(Option::as_ref);
         if let Some(principal) = known {
             RequestRecord::note(|request| {
@@ -173,7 +209,7 @@ impl<E: Environment> Policy for AccessPolicy<E> {
                 if let Some(principal) = principal {
                     extensions.insert(principal);
                 }
-                Ok(limits)
+                Ok(limits.clone())
             }),
         };
         admitted.map_err(|mut status| {
@@ -219,15 +255,36 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         messages: BoxStream<T>,
     ) -> BoxStream<T> {
         let readiness = self.readiness.clone();
+        let services = self.services.clone();
         let end = async move {
             tokio::select! {
                 // The caller goes on with another instance, and nobody waits for streams that have no end.
                 () = readiness.draining() => unavailable(),
                 () = at(limits.deadline) => too_late(spec),
                 () = at(limits.token) => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
+                error = ended(services, limits.service) => refusal(spec, error),
             }
         };
         until(messages, end, move || panicked(spec))
+    }
+}
+
+/// What a caller is told who was not let in, or no longer.
+fn refusal(spec: &MethodSpec, error: AuthError) -> Status {
+    match error {
+        AuthError::Unavailable => unavailable(),
+        _ => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
+    }
+}
+
+/// Waits until the token of a service is no longer good; for ever, where the caller is none.
+async fn ended<E: Environment>(
+    services: Option<Arc<Services<E>>>,
+    token: Option<Arc<str>>,
+) -> AuthError {
+    match (services, token) {
+        (Some(services), Some(token)) => services.ended(&token).await,
+        _ => std::future::pending().await,
     }
 }
 

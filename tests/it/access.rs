@@ -1,6 +1,8 @@
 //! Who may call what, in every protocol, for every RPC of the contract: the cases come from the contract, so that a new
 //! RPC is covered by what stands here.
 
+mod services;
+
 use catalog_service::pb::{METHODS, OPENAPI_JSON};
 use http::{Method, StatusCode};
 use serde_json::Value;

@@ -17,6 +17,7 @@ mod headers;
 mod health;
 mod identity;
 mod inventory;
+mod jwks;
 mod lifecycle;
 mod log;
 mod metrics;

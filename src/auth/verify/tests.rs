@@ -230,6 +230,7 @@ fn what_is_left_of_a_token_ends_with_it() {
             subject: "user_456".to_owned(),
             scopes: vec![],
             roles: Vec::new(),
+            rpcs: None,
             expires_at: NOW + time::Duration::seconds(offset),
         };
         verifier.left(&principal, NOW)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use catalog_service::tls::Tls;
 use http::{Method, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::service::Service;
 use agent::Agent;
@@ -132,5 +132,25 @@ impl Consul {
             .get(&format!("/v1/health/service/catalog-service{passing}"))
             .await;
         found.as_array().expect("entries").clone()
+    }
+
+    /// Makes a token: its public id and its secret.
+    pub(crate) async fn token(&self, what: &Value) -> (String, String) {
+        let (status, token) = self.call(Method::PUT, "/v1/acl/token", what).await;
+        assert_eq!(status, 200, "{token}");
+        let text = |name: &str| token[name].as_str().expect("text").to_owned();
+        (text("AccessorID"), text("SecretID"))
+    }
+
+    /// A token of a service, with no other right.
+    pub(crate) async fn service_token(&self, service: &str) -> String {
+        let what = json!({"ServiceIdentities": [{"ServiceName": service}]});
+        self.token(&what).await.1
+    }
+
+    /// Takes a token back.
+    pub(crate) async fn revoke(&self, accessor: &str) {
+        let path = format!("/v1/acl/token/{accessor}");
+        assert_eq!(self.call(Method::DELETE, &path, &Value::Null).await.0, 200);
     }
 }

@@ -58,11 +58,35 @@ pub(crate) async fn call(
     first.ok_or_else(|| Status::unknown("an answer without a message"))
 }
 
+/// As [`call`], with credentials of another kind.
+pub(crate) async fn call_as(
+    url: &str,
+    path: &'static str,
+    credentials: &[(&'static str, &str)],
+    message: Vec<u8>,
+) -> Result<Bytes, Status> {
+    let answer = open_as(url, path, credentials, message).await;
+    let first = answer?.message().await?;
+    first.ok_or_else(|| Status::unknown("an answer without a message"))
+}
+
 /// A call by gRPC to a port of the service: the messages of the answer.
 pub(crate) async fn open(
     url: &str,
     path: &'static str,
     token: &str,
+    message: Vec<u8>,
+) -> Result<Streaming<Bytes>, Status> {
+    let bearer = format!("Bearer {token}");
+    let credentials = [("authorization", &*bearer)];
+    let none = usize::from(token.is_empty());
+    open_as(url, path, &credentials[none..], message).await
+}
+
+async fn open_as(
+    url: &str,
+    path: &'static str,
+    credentials: &[(&'static str, &str)],
     message: Vec<u8>,
 ) -> Result<Streaming<Bytes>, Status> {
     let channel = Endpoint::from_shared(url.to_owned())
@@ -73,11 +97,9 @@ pub(crate) async fn open(
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.expect("ready");
     let mut request = Request::new(Bytes::from(message));
-    if !token.is_empty() {
-        request.metadata_mut().insert(
-            "authorization",
-            format!("Bearer {token}").parse().expect("a header"),
-        );
+    for (name, value) in credentials {
+        let value = value.parse().expect("a header");
+        request.metadata_mut().insert(*name, value);
     }
     let path = http::uri::PathAndQuery::from_static(path);
     let answer = grpc.server_streaming(request, path, Raw).await?;

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use http::Request;
+use tokio::net::TcpStream;
 
 use super::super::service::Service;
 use super::{MANAGEMENT, until};
@@ -30,17 +31,22 @@ impl Agent {
         if !version.is_ok_and(|output| output.status.success()) {
             return None;
         }
-        // Held together, so that they differ.
-        let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let [port, serf, server] = held.map(|held| held.local_addr().expect("an address").port());
-        let mut agent = Self {
-            binary,
-            port,
-            others: [serf, server],
-            child: None,
-        };
-        agent.start_again().await;
-        Some(agent)
+        // Another process may take a port between the look and the start: then there are others.
+        for _ in 0..5 {
+            // Held together, so that they differ.
+            let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+            let ports = held.map(|held| held.local_addr().expect("an address").port());
+            let mut agent = Self {
+                binary: binary.clone(),
+                port: ports[0],
+                others: [ports[1], ports[2]],
+                child: None,
+            };
+            if agent.starts().await {
+                return Some(agent);
+            }
+        }
+        panic!("the agent does not start");
     }
 
     pub(super) fn stop(&mut self) {
@@ -51,6 +57,11 @@ impl Agent {
     }
 
     pub(super) async fn start_again(&mut self) {
+        assert!(self.starts().await, "the agent does not start again");
+    }
+
+    /// Starts it and waits until it answers; false when it ends instead.
+    async fn starts(&mut self) -> bool {
         let [serf, server] = self.others;
         let ports = format!(
             "ports {{ http = {} serf_lan = {serf} server = {server} serf_wan = -1 grpc = -1 grpc_tls = -1 dns = -1 }}",
@@ -65,18 +76,18 @@ impl Agent {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        self.child = Some(child.expect("the agent starts"));
-        // With the token of those who may do everything it has a leader.
+        let child = self.child.insert(child.expect("the agent starts"));
+        let (port, url) = (self.port, format!("http://127.0.0.1:{}", self.port));
+        // When it knows the token of those who may do everything it has a leader.
         until("the agent", async || {
-            let port = self.port;
-            tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .ok()?;
+            if child.try_wait().expect("a process").is_some() {
+                return Some(false);
+            }
+            TcpStream::connect(("127.0.0.1", port)).await.ok()?;
             let request = Request::get("/v1/acl/token/self").header("x-consul-token", MANAGEMENT);
-            let url = format!("http://127.0.0.1:{port}");
             let answer = Service::send_to(&url, request, "").await;
-            (answer.status() == 200).then_some(())
+            (answer.status() == 200).then_some(true)
         })
-        .await;
+        .await
     }
 }
