@@ -38,8 +38,8 @@ pub use redis_address::{RedisAddress, RedisKind};
 pub use secret::Secret;
 pub use sections::{
     Auth, Cache, Config, Consul, Cors, Dapr, Data, Database, Driver, Events, Features, Grpc, Http,
-    Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, RateLimit, Redis, Scheme,
-    Server, Trace,
+    Idempotency, Jwt, Kafka, Log, LogFormat, Metrics, Migration, PublisherKind, RateLimit, Redis,
+    Scheme, Server, Trace,
 };
 pub use tls::Tls;
 

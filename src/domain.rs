@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod list;
 pub mod ports;
 pub mod product;
+pub mod receipt;
 pub mod search;
 pub mod shared;
 pub mod value;
@@ -28,6 +29,7 @@ pub use inventory::{Availability, Inventory, StockUpdate};
 pub use list::{ListQuery, Page};
 pub use ports::{Environment, InventoryStore, ProductSearch, ProductStore, Recorded, Written};
 pub use product::{NewProduct, Product, ProductPatch, ProductStatus, ProductSummary};
+pub use receipt::{CallId, Receipt};
 pub use search::SearchQuery;
 pub use shared::Shared;
 pub use value::{

@@ -5,8 +5,10 @@ mod cause;
 pub(crate) mod convert;
 mod error;
 mod identity;
+mod once;
 mod watch;
 
 pub use catalog::CatalogHandler;
 pub use error::{status, unavailable};
 pub use identity::IdentityHandler;
+pub use once::KeptAnswers;

@@ -1,5 +1,6 @@
 //! Keeps the catalog in PostgreSQL: products, their stock, and the events of their changes; and the users.
 
+pub mod answers;
 pub mod audit;
 pub mod bell;
 mod connections;
@@ -13,6 +14,7 @@ pub mod products;
 pub mod search_index;
 pub mod users;
 
+pub use answers::PgAnswers;
 pub use audit::PgAudit;
 pub use bell::Bell;
 pub use connections::{ConnectionCounts, ConnectionUse};

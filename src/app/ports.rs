@@ -55,6 +55,7 @@ pub(super) fn ports(
         rate_limits: limits::rate_limits(config),
         proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
         in_flight: InFlight::new(config.server.max_in_flight),
+        answers: limits::answers(config, &pool, readiness),
     };
     let catalog = Catalog::new(stores.products.clone(), SystemEnvironment);
     let dapr = (config.publisher() == PublisherKind::Dapr).then(|| {

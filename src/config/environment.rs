@@ -26,6 +26,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
         "RATE_LIMIT_WRITE_REQUESTS_PER_MINUTE",
         "rate_limit.write_requests_per_minute",
     ),
+    ("IDEMPOTENCY_TTL", "idempotency.ttl"),
     ("DATABASE_URL", "data.database.source"),
     ("DATABASE_MAX_CONNECTIONS", "data.database.max_connections"),
     ("DATABASE_TIMEOUT", "data.database.timeout"),

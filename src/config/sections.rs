@@ -39,6 +39,8 @@ section! {
         data: Data;
         /// How often a caller may call.
         rate_limit: RateLimit;
+        /// Calls that are made once.
+        idempotency: Idempotency;
         /// What is kept of what was read.
         cache: Cache;
         /// Service discovery.
@@ -131,6 +133,14 @@ section! {
         read_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
         /// The same for RPCs that write, apart from the others; none to count them with the others.
         write_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
+    }
+}
+
+section! {
+    /// Calls that are made once: those with an Idempotency-Key.
+    Idempotency {
+        /// How long their answers are kept.
+        ttl: Duration = 24 * HOUR => duration(SECOND..=YEAR);
     }
 }
 

@@ -139,9 +139,14 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
                     Change::Created(after) | Change::Updated { after, .. } => *after,
                     Change::Deleted(before) => *before,
                 };
+                // What a receipt says was made before the change, and is what every caller is told.
+                let availability = match &event.cause.receipt {
+                    None => written.availability,
+                    Some(_) => product.availability,
+                };
                 return Ok(Product {
                     revision: written.revision,
-                    availability: written.availability,
+                    availability,
                     ..product
                 });
             }

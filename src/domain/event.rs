@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::audit::Call;
 use super::id::ProductId;
 use super::product::Product;
+use super::receipt::Receipt;
 
 /// Who and what made a change happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Cause {
     pub traceparent: Option<String>,
     /// What the audit log is to say of it, where one is kept.
     pub audit: Option<Arc<Call>>,
+    /// What the change leaves behind, where the request is to be made once.
+    pub receipt: Option<Receipt>,
 }
 
 /// A change of a product.

@@ -7,12 +7,15 @@ use transcode::policy::BoxStream;
 
 use super::cause::cause;
 use super::error::{ended, search_is_off, status};
+use super::once::receipt;
 use super::{convert, watch};
 use crate::domain::ProductId;
 use crate::domain::catalog::Catalog;
 use crate::domain::etag::Precondition;
+use crate::domain::event::Cause;
 use crate::domain::inventory::Inventory;
 use crate::domain::ports::{Environment, InventoryStore, ProductSearch, ProductStore};
+use crate::domain::product::Product;
 use crate::events;
 use crate::events::feed::Feed;
 use crate::pb::catalog::v1 as pb;
@@ -112,7 +115,10 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
         &self,
         request: Request<pb::CreateProductRequest>,
     ) -> Result<Response<pb::CreateProductResponse>, Status> {
-        let cause = cause(&request);
+        let cause = Cause {
+            receipt: receipt(&request, created),
+            ..cause(&request)
+        };
         let new = convert::new_product(request.into_inner()).map_err(|error| status(&error))?;
         let product = self
             .catalog
@@ -120,16 +126,17 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .await
             .map_err(|error| status(&error))?;
         about(product.id);
-        Ok(Response::new(pb::CreateProductResponse {
-            product: Some(convert::product(product)),
-        }))
+        Ok(Response::new(created(product)))
     }
 
     async fn update_product(
         &self,
         request: Request<pb::UpdateProductRequest>,
     ) -> Result<Response<pb::UpdateProductResponse>, Status> {
-        let cause = cause(&request);
+        let cause = Cause {
+            receipt: receipt(&request, updated),
+            ..cause(&request)
+        };
         let (id, patch) = convert::patch(request.into_inner()).map_err(|error| status(&error))?;
         about(id);
         let product = self
@@ -137,21 +144,23 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .update(cause, id, patch)
             .await
             .map_err(|error| status(&error))?;
-        Ok(Response::new(pb::UpdateProductResponse {
-            product: Some(convert::product(product)),
-        }))
+        Ok(Response::new(updated(product)))
     }
 
     async fn delete_product(
         &self,
         request: Request<pb::DeleteProductRequest>,
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
+        let cause = Cause {
+            receipt: receipt(&request, |_| pb::DeleteProductResponse {}),
+            ..cause(&request)
+        };
         let id =
             convert::product_id("id", &request.get_ref().id).map_err(|error| status(&error))?;
         about(id);
         let expected = Precondition::of(&request.get_ref().etag);
         self.catalog
-            .delete_if(cause(&request), id, &expected)
+            .delete_if(cause, id, &expected)
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(pb::DeleteProductResponse {}))
@@ -187,5 +196,17 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .await
             .map_err(|error| status(&error))?;
         Ok(Response::new(convert::product_stock(stock)))
+    }
+}
+
+fn created(product: Product) -> pb::CreateProductResponse {
+    pb::CreateProductResponse {
+        product: Some(convert::product(product)),
+    }
+}
+
+fn updated(product: Product) -> pb::UpdateProductResponse {
+    pb::UpdateProductResponse {
+        product: Some(convert::product(product)),
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn cause<T>(request: &Request<T>) -> Cause {
         causation_id,
         // The request's own place, below that of its caller.
         traceparent: RequestRecord::look(|request| request.trace.context.to_string()),
+        receipt: None,
         audit: extensions.get::<Arc<Call>>().cloned(),
     }
 }

@@ -19,6 +19,10 @@ pub(super) fn from_sqlx<E: Borrow<sqlx::Error> + Into<Cause>>(error: E) -> Error
                     _ => {}
                 }
             }
+            // Another call with the key was made: what it came to is the answer of both.
+            if database.constraint() == Some("idempotency_keys_pkey") {
+                return Error::Conflict;
+            }
             match database.code() {
                 Some(code) if is_passing(&code) => Error::Unavailable(error.into()),
                 _ => Error::Internal(error.into()),

@@ -106,6 +106,9 @@ impl ProductStore for PgProducts {
                 // A call makes one change.
                 let _ = call.kept.set(());
             }
+            if let Some(receipt) = &event.cause.receipt {
+                receipt.kept();
+            }
             self.bell.ring();
         }
         Ok(written)
@@ -137,11 +140,28 @@ impl WrittenRow {
 }
 
 /// A change of a product, its event and what the audit log says of it, in one statement: none is there without the
-/// others, and it takes one round trip and one flush of the log. `$1` to `$14` are of the event, the rest is the change's.
+/// others, and it takes one round trip and one flush of the log. `$1` to `$14` are of the event, then come
+/// those of the change and, where the call leaves a receipt, those of that.
 macro_rules! write_product {
-    ($event:expr, $encoded:expr, $audit:expr, $before:expr, $after:expr; $change:literal, $($argument:expr),*) => {{
-        let (event, encoded): (&Event, &Encoded) = ($event, $encoded);
+    ($connection:expr, $event:expr, $encoded:expr, $audit:expr, $before:expr, $after:expr;
+     $change:literal, $receipt:literal, $($argument:expr),*) => {{
+        let (event, encoded, audit): (&Event, &Encoded, Option<&str>) = ($event, $encoded, $audit);
         let (before, after): (Option<&Product>, Option<&Product>) = ($before, $after);
+        match &event.cause.receipt {
+            None => write_product!(@run $connection, event, encoded, audit, before, after; $change, (), $($argument),*),
+            Some(receipt) => {
+                let call = receipt.call();
+                let answer = after.or(before).map(|product| receipt.answer(product));
+                write_product!(@run $connection, event, encoded, audit, before, after; $change,
+                    (", receipt AS (
+                         INSERT INTO idempotency_keys (created_at, code, message, id, rpc, request, body)
+                         SELECT $7, 0, '', " $receipt " FROM product)"),
+                    $($argument,)* &call.id[..], call.operation, &call.request[..], answer)
+            }
+        }
+    }};
+    (@run $connection:expr, $event:ident, $encoded:ident, $audit:ident, $before:ident, $after:ident;
+     $change:literal, ($($receipt:literal)*), $($argument:expr),*) => {
         sqlx::query_as!(
             WrittenRow,
             "WITH product AS (" + $change + " RETURNING id, revision, stock_quantity, stock_reserved, stock_available),
@@ -154,26 +174,28 @@ macro_rules! write_product {
              audit AS (
                  INSERT INTO audit_log
                  SELECT record.* FROM product, jsonb_populate_record(NULL::audit_log, $14::text::jsonb) AS record
-                  WHERE $14::text IS NOT NULL)
+                  WHERE $14::text IS NOT NULL)" $(+ $receipt)* + "
              SELECT xid::text::bigint AS \"xid!\", seq AS \"seq!\", revision AS \"revision!\", stock_quantity, stock_reserved, stock_available
                FROM product, event",
-            event.id,
-            encoded.topic,
-            encoded.event_type,
-            event.change.version(),
-            encoded.payload.get(),
-            event.cause.traceparent,
-            event.time,
-            before.is_some(),
-            after.is_some(),
-            before.and_then(|product| product.category.as_ref().map(Category::as_str)),
-            before.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
-            after.and_then(|product| product.category.as_ref().map(Category::as_str)),
-            after.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
+            $event.id,
+            $encoded.topic,
+            $encoded.event_type,
+            $event.change.version(),
+            $encoded.payload.get(),
+            $event.cause.traceparent,
+            $event.time,
+            $before.is_some(),
+            $after.is_some(),
+            $before.and_then(|product| product.category.as_ref().map(Category::as_str)),
+            $before.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
+            $after.and_then(|product| product.category.as_ref().map(Category::as_str)),
+            $after.and_then(|product| product.warehouse.as_ref().map(Warehouse::as_str)),
             $audit,
             $($argument),*
         )
-    }};
+        .fetch_optional($connection)
+        .await
+    };
 }
 
 async fn insert(
@@ -183,10 +205,11 @@ async fn insert(
     encoded: &Encoded,
     audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, audit, None, Some(product);
+    write_product!(connection, event, encoded, audit, None, Some(product);
         "INSERT INTO products (id, sku, name, description, category, brand, attributes, warehouse_id, status,
              price_amount, currency, version, created_at, updated_at)
          VALUES ($15, $16, $17, $18, $12, $19, $20, $13, $21, $22, $23, $4, $24, $25)",
+        "$26, $27, $28, $29",
         product.id.uuid(),
         product.sku.as_str(),
         product.name.as_str(),
@@ -199,8 +222,6 @@ async fn insert(
         product.created_at,
         product.updated_at
     )
-    .fetch_optional(connection)
-    .await
 }
 
 async fn replace(
@@ -211,12 +232,13 @@ async fn replace(
     encoded: &Encoded,
     audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, audit, Some(before), Some(after);
+    write_product!(connection, event, encoded, audit, Some(before), Some(after);
         "UPDATE products
             SET name = $17, description = $18, category = $12, brand = $19, attributes = $20, warehouse_id = $13,
                 status = $21, price_amount = $22, currency = $23, version = $4, revision = revision + 1,
                     updated_at = $24
           WHERE id = $15 AND version = $16 AND deleted_at IS NULL",
+        "$25, $26, $27, $28",
         after.id.uuid(),
         before.version,
         after.name.as_str(),
@@ -228,8 +250,6 @@ async fn replace(
         after.price.as_ref().map(|price| price.currency.as_str()),
         after.updated_at
     )
-    .fetch_optional(connection)
-    .await
 }
 
 async fn remove(
@@ -239,12 +259,11 @@ async fn remove(
     encoded: &Encoded,
     audit: Option<&str>,
 ) -> sqlx::Result<Option<WrittenRow>> {
-    write_product!(event, encoded, audit, Some(product), None;
+    write_product!(connection, event, encoded, audit, Some(product), None;
         "UPDATE products SET version = $4, revision = revision + 1, updated_at = $7, deleted_at = $7
           WHERE id = $15 AND version = $16 AND deleted_at IS NULL",
+        "$17, $18, $19, $20",
         product.id.uuid(),
         product.version
     )
-    .fetch_optional(connection)
-    .await
 }

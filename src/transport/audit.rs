@@ -8,6 +8,7 @@ use ::http::{Extensions, HeaderMap};
 use axum::extract::ConnectInfo;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
+use transcode::idempotency::Answers;
 use transcode::policy::{BoxStream, Policy};
 use transcode::rest::RequestContext;
 use transcode::{Idempotency, MethodSpec, ReasonTable};
@@ -127,6 +128,14 @@ impl<P: Policy, E: Environment> Policy for Audited<P, E> {
             let _ = call.resource.set(resource.to_owned());
         }
         self.policy.concerns(&admitted.admission, resource);
+    }
+
+    fn answers(
+        &self,
+        spec: &'static MethodSpec,
+        extensions: &Extensions,
+    ) -> Option<(&dyn Answers, String)> {
+        self.policy.answers(spec, extensions)
     }
 
     fn annotate(

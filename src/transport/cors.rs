@@ -3,15 +3,17 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use transcode::idempotency;
 
 use crate::rate_limit::quota;
 
 /// Headers of an answer that a page may read.
-const EXPOSED: [HeaderName; 12] = [
+const EXPOSED: [HeaderName; 13] = [
     header::ETAG,
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
+    HeaderName::from_static(idempotency::REPLAYED),
     quota::LIMIT,
     quota::REMAINING,
     quota::RESET,

@@ -10,6 +10,7 @@ use http::{Extensions, HeaderMap};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use transcode::MethodSpec;
+use transcode::idempotency::Answers;
 use transcode::policy::{BoxStream, Policy};
 
 use crate::telemetry::metrics::{OpenStream, Operations};
@@ -64,6 +65,14 @@ impl<P: Policy> Policy for Measured<P> {
             RequestRecord::note(|record| record.ended(code));
         }
         result
+    }
+
+    fn answers(
+        &self,
+        spec: &'static MethodSpec,
+        extensions: &Extensions,
+    ) -> Option<(&dyn Answers, String)> {
+        self.policy.answers(spec, extensions)
     }
 
     fn annotate(

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use transcode::MethodSpec;
+use transcode::idempotency::Answers;
 use transcode::policy::{BoxStream, Policy};
 use transcode::status::status;
 
@@ -23,7 +24,7 @@ use crate::auth::{AuthError, PUBLIC_MESSAGE, Principal, Services, VerifiedTokens
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
 use crate::rate_limit::{Caller, Quota, RateLimits};
-use crate::service::unavailable;
+use crate::service::{KeptAnswers, unavailable};
 use crate::telemetry::request::RequestRecord;
 
 /// How a service says who it is.
@@ -63,6 +64,8 @@ pub struct AccessPolicy<E> {
     pub proxies: TrustedProxies,
     /// How many calls are answered at a time.
     pub in_flight: InFlight,
+    /// What was answered to calls that are to be made once.
+    pub answers: KeptAnswers<E>,
 }
 
 /// How long a call that was let in may take.
@@ -240,6 +243,15 @@ impl<E: Environment> Policy for AccessPolicy<E> {
             Ok(Err(_)) => Err(panicked(spec)),
             Err(_) => Err(too_late(spec)),
         }
+    }
+
+    fn answers(
+        &self,
+        _: &'static MethodSpec,
+        extensions: &Extensions,
+    ) -> Option<(&dyn Answers, String)> {
+        let principal = extensions.get::<Arc<Principal>>()?;
+        Some((&self.answers, principal.subject.clone()))
     }
 
     fn annotate(&self, _: &'static MethodSpec, limits: &Limits, headers: &mut HeaderMap) {

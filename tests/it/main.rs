@@ -15,6 +15,7 @@ mod events;
 mod grpc;
 mod headers;
 mod health;
+mod idempotency;
 mod identity;
 mod inventory;
 mod jwks;

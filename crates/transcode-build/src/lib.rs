@@ -120,6 +120,8 @@ impl Config {
         let set = prost_types::FileDescriptorSet { file: protos };
         tonic_prost_build::configure()
             .out_dir(&out)
+            // So that a message has one form, as bytes and as JSON.
+            .btree_map(".")
             .compile_fds(set)
             .map_err(|source| Error::File {
                 path: out.display().to_string(),

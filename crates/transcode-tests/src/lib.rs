@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 use transcode::MethodSpec;
+use transcode::idempotency::Answers;
 use transcode::policy::{BoxStream, Policy};
 use transcode::rest::{Settings, Transcoder};
 use transcode::status::status;
@@ -34,6 +35,13 @@ pub struct Watch(
         dyn Fn(WatchBooksRequest) -> Result<BoxStream<WatchBooksResponse>, Status> + Send + Sync,
     >,
 );
+
+/// Lends a book and says how often that was; a test puts it into the extensions of its request.
+#[derive(Clone)]
+pub struct Lend(pub Arc<LendFn>);
+
+/// What lending a book does.
+pub type LendFn = dyn Fn(&Request<GetBookRequest>) -> Result<i32, Status> + Send + Sync;
 
 /// Echoes.
 pub struct Echo;
@@ -93,9 +101,13 @@ impl Library for Echo {
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
+        let loans = match request.extensions().get::<Lend>() {
+            Some(lend) => (lend.0)(&request)?,
+            None => 1,
+        };
         Ok(Response::new(Book {
             name: request.into_inner().name,
-            loans: 1,
+            loans,
             ..Book::default()
         }))
     }
@@ -162,6 +174,14 @@ impl Policy for ByScope {
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> Result<T, Status> {
         call.await
+    }
+
+    fn answers(
+        &self,
+        _: &'static MethodSpec,
+        _: &http::Extensions,
+    ) -> Option<(&dyn Answers, String)> {
+        None
     }
 
     fn annotate(&self, spec: &'static MethodSpec, (): &(), headers: &mut http::HeaderMap) {

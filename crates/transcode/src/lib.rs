@@ -5,6 +5,7 @@
 //! - [`json`]: ProtoJSON, through serde;
 //! - [`validate`]: the rules of `buf.validate`;
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
+//! - [`idempotency`]: calls that are made once, however often they come;
 //! - [`rest`]: binds a request, calls the handler in process, renders its answer, be it a stream, or its error;
 //! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;
@@ -14,6 +15,7 @@
 //! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
 
 pub mod event;
+pub mod idempotency;
 pub mod json;
 pub mod policy;
 mod rendered;

@@ -5,10 +5,12 @@ use std::pin::Pin;
 
 use futures_core::Stream;
 use http::{Extensions, HeaderMap};
+use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::Violations;
+use crate::idempotency::{self, Answers};
 use crate::spec::MethodSpec;
 use crate::status;
 use crate::validate::Validate;
@@ -46,6 +48,13 @@ pub trait Policy: Send + Sync + 'static {
         admission: Self::Admission,
         call: impl Future<Output = Result<T, Status>> + Send,
     ) -> impl Future<Output = Result<T, Status>> + Send;
+
+    /// Where the answers to calls with an Idempotency-Key are kept, and who calls. Without it a key says nothing.
+    fn answers(
+        &self,
+        spec: &'static MethodSpec,
+        extensions: &Extensions,
+    ) -> Option<(&dyn Answers, String)>;
 
     /// Adds headers to the answer of a call that was let in, be it a success or an error. Over gRPC they are its
     /// metadata. What is refused by [`admit`](Self::admit) brings its own, as the metadata of its status.
@@ -109,8 +118,8 @@ pub async fn unary<P, Req, Res, F>(
 ) -> Result<Response<Res>, Status>
 where
     P: Policy,
-    Req: Validate + Send,
-    Res: Send,
+    Req: Validate + Message,
+    Res: Message + Default,
     F: Future<Output = Result<Response<Res>, Status>> + Send,
 {
     let admission = admission(policy, spec, &mut request).await?;
@@ -119,7 +128,7 @@ where
     }
     let call = async {
         validate(spec, request.get_ref())?;
-        handler(request).await
+        idempotency::call(policy, spec, request, handler).await
     };
     let result = policy.run(spec, admission.clone(), call).await;
     annotated(policy, spec, &admission, result)

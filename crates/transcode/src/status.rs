@@ -13,6 +13,9 @@ use crate::{Violation, Violations};
 /// Message of an error about fields.
 pub(crate) const INVALID: &str = "Invalid request parameters";
 
+/// What a caller is told of a fault of the service.
+pub(crate) const UNEXPECTED: &str = "An unexpected error occurred";
+
 /// A status with the contract's name for its code, as `google.rpc.ErrorInfo`.
 pub fn status(reasons: &ReasonTable, code: Code, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, details(reasons, code))

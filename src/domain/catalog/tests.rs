@@ -134,6 +134,7 @@ fn cause() -> Cause {
         correlation_id: "corr_789".to_owned(),
         causation_id: "cause_101".to_owned(),
         traceparent: None,
+        receipt: None,
         audit: None,
     }
 }

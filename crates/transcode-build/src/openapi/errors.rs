@@ -22,6 +22,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                         .reasons
                         .iter()
                         .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
+                        || m.options.idempotency_key
                 })
             }),
             "BodyTooLarge" | "UnsupportedMediaType" => api

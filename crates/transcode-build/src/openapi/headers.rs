@@ -43,3 +43,21 @@ pub(super) fn retry_after() -> Map<String, Value> {
     let header = json!({"description": "Seconds to wait.", "schema": {"type": "integer"}});
     Map::from_iter([("Retry-After".to_owned(), header)])
 }
+
+/// With which a caller has a call made once, however often it is sent.
+pub(super) fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "Makes the call once, however often it is sent: the first answer, unless it is one that may pass, \
+                        is given again to every call of the same caller with the same key. The key is of the caller's \
+                        choice, such as a UUID, and goes with one request: another one with it is a conflict.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]+$",
+        },
+    })
+}

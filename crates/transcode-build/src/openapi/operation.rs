@@ -208,6 +208,9 @@ fn parameters(
     }
     parameters.extend(last_event_id(schemas, method, input));
     parameters.extend(conditions(method, binding, input));
+    if method.options.idempotency_key {
+        parameters.push(headers::idempotency_key());
+    }
     parameters
 }
 
@@ -332,7 +335,7 @@ fn answers(
         (
             "409",
             "Conflict",
-            reason("CONFLICT") || reason("ALREADY_EXISTS"),
+            reason("CONFLICT") || reason("ALREADY_EXISTS") || method.options.idempotency_key,
         ),
         ("406", "NotAcceptable", method.streaming),
         (
@@ -429,6 +432,11 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
         let links = "Other pages of the list, as RFC 8288 has it: `first`, `prev`, `next` and `last`, or `first` \
                      and `next` for a caller who came by a token.";
         headers.insert("Link".to_owned(), text(links));
+    }
+    if method.options.idempotency_key {
+        let replayed =
+            "`true` when this is the answer to an earlier call with the same Idempotency-Key.";
+        headers.insert("Idempotency-Replayed".to_owned(), text(replayed));
     }
     headers.extend(headers::rate_limit());
     headers

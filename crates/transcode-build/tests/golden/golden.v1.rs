@@ -1137,7 +1137,7 @@ pub mod shelves {
         rate_class: ::transcode::RateClass::Default,
         audit: false,
         idempotency: ::transcode::Idempotency::Unknown,
-        idempotency_key: false,
+        idempotency_key: true,
         success_status: 200u16,
         cache_control: "no-store",
         envelope: Some("2.0"),

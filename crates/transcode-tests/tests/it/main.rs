@@ -1,6 +1,7 @@
 //! The transcoder, from outside.
 
 mod grpc;
+mod idempotency;
 mod link;
 mod properties;
 mod rest;

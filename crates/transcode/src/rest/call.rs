@@ -5,6 +5,7 @@ use std::future::Future;
 use futures_core::Stream;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
+use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
@@ -13,6 +14,7 @@ use super::link::Links;
 use super::stream::{self, Framing};
 use super::{Body, Problem, RequestContext, Transcoder, bind, body, etag, render};
 use crate::Violations;
+use crate::idempotency;
 use crate::json::{self, Binder};
 use crate::policy::{Policy, Resource};
 use crate::rendered::{self, AcceptsJson};
@@ -133,19 +135,21 @@ impl Call {
     ) -> Response<Body>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send,
-        Res: Send + 'static,
+        Req: Binder + Validate + Message + Default,
+        Res: Message + Default + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
         let reply = self.reply();
         let links = unary.links.as_ref();
         let links = links.map(|links| (links, self.parts.uri.clone()));
         let known = Known::of(unary, self.binding, &self.parts.headers);
+        let spec = reply.binding.spec;
         let handler = |mut request: Request<Req>| {
-            if unary.whole {
+            // What is kept is a message.
+            if unary.whole && !spec.idempotency_key {
                 request.extensions_mut().insert(AcceptsJson);
             }
-            handler(request)
+            idempotency::call(policy, spec, request, handler)
         };
         match self.run(policy, &unary.input, None, handler).await {
             Ok((answer, admission)) => {

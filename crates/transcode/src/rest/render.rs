@@ -15,10 +15,7 @@ use super::{Body, RequestContext, Settings, Unary, etag};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
-use crate::status::{INVALID, http_status};
-
-/// What a caller is told of a fault of the service.
-pub(super) const UNEXPECTED: &str = "An unexpected error occurred";
+use crate::status::{INVALID, UNEXPECTED, http_status};
 
 /// An error in HTTP's own terms.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ use super::accept::Format;
 use super::{Body, render};
 use crate::policy::BoxStream;
 use crate::spec::ReasonTable;
+use crate::status::UNEXPECTED;
 
 /// The first frame of an event stream: how many milliseconds a browser waits before it comes back.
 const RETRY: &[u8] = b"retry: 1000\n\n";
@@ -45,8 +46,7 @@ impl<Res> Framing<Res> {
             }
             frame.extend_from_slice(b"data: ");
         }
-        (self.encode)(message, &mut frame)
-            .map_err(|_| Status::new(Code::Internal, render::UNEXPECTED))?;
+        (self.encode)(message, &mut frame).map_err(|_| Status::new(Code::Internal, UNEXPECTED))?;
         frame.extend_from_slice(self.end());
         Ok(frame)
     }

@@ -1,7 +1,6 @@
 //! Messages, lists and maps.
 
 use std::fmt;
-use std::hash::Hash;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -154,9 +153,9 @@ pub struct Map<K, V>(PhantomData<(K, V)>);
 
 impl<K: MapKey, V: Kind> Kind for Map<K, V>
 where
-    K::Value: Eq + Hash,
+    K::Value: Ord,
 {
-    type Value = std::collections::HashMap<K::Value, V::Value>;
+    type Value = std::collections::BTreeMap<K::Value, V::Value>;
 
     fn decode<'de, D: Deserializer<'de>>(
         deserializer: D,
@@ -187,9 +186,9 @@ struct MapVisitor<'a, K, V> {
 
 impl<'de, K: MapKey, V: Kind> Visitor<'de> for MapVisitor<'_, K, V>
 where
-    K::Value: Eq + Hash,
+    K::Value: Ord,
 {
-    type Value = Decoded<std::collections::HashMap<K::Value, V::Value>>;
+    type Value = Decoded<std::collections::BTreeMap<K::Value, V::Value>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
@@ -198,7 +197,7 @@ where
     refuse_scalars!("Must be an object");
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = std::collections::HashMap::new();
+        let mut entries = std::collections::BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             self.context.violations.push_key(&name);
             let key: Result<K::Value, Expected> = K::parse(&name);
