@@ -156,6 +156,15 @@ impl Config {
                 because: "data.redis.addr is a cluster, which has database 0 only",
             });
         }
+        if let Some(endpoint) = &self.trace.endpoint
+            && endpoint.scheme() != "http"
+        {
+            return Err(ConfigError::Without {
+                key: "trace.endpoint",
+                value: endpoint.to_string(),
+                because: "spans are sent by http; one that wants TLS has an agent beside the service",
+            });
+        }
         self.security.pii.check()?;
         let missing = match self.publisher() {
             PublisherKind::Dapr if self.dapr.http_port.is_none() => {

@@ -396,6 +396,11 @@ fn refusals_name_key_source_value_and_what_is_allowed() {
             "security.pii.keys: *** is not allowed: security.pii.keys_path (PII_KEYS_PATH) is set too, and one of them says all",
         ),
         (
+            "",
+            &[("TRACE_ENDPOINT", "https://tempo:4318/")],
+            "trace.endpoint: https://tempo:4318/ is not allowed: spans are sent by http; one that wants TLS has an agent beside the service",
+        ),
+        (
             "data: {redis: {db: 3}}",
             &[("REDIS_ADDR", "redis+cluster://a:6379")],
             "data.redis.db: 3 is not allowed: data.redis.addr is a cluster, which has database 0 only",
