@@ -242,6 +242,7 @@ async fn errors_that_stay_are_replayed_and_those_that_pass_are_not() {
         .unwrap();
     let delete = pb::DeleteProductRequest {
         id: id(&created).to_owned(),
+        ..Default::default()
     };
     let missing = client
         .delete_product(open.request("key-3", delete.clone()))
