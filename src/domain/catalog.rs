@@ -140,13 +140,12 @@ impl<S: ProductStore, E: Environment> Catalog<S, E> {
                     Change::Deleted(before) => *before,
                 };
                 // What a receipt says was made before the change, and is what every caller is told.
-                let availability = match &event.cause.receipt {
-                    None => written.availability,
-                    Some(_) => product.availability,
-                };
+                if event.cause.receipt.is_some() {
+                    return Ok(product);
+                }
                 return Ok(Product {
                     revision: written.revision,
-                    availability,
+                    availability: written.availability,
                     ..product
                 });
             }

@@ -192,6 +192,8 @@ impl ProductPatch {
             .version
             .checked_add(1)
             .ok_or_else(|| Error::Internal("the version of the product is used up".into()))?;
+        // More when the stock changes meanwhile, which the store tells.
+        next.revision = product.revision.saturating_add(1);
         Ok(Some(next))
     }
 }

@@ -61,7 +61,8 @@ async fn a_thousand_idle_watchers_ask_the_database_nothing() {
         statements < watchers / 2,
         "{statements} statements in three seconds"
     );
-    assert!(connections < 12, "{connections} connections");
+    // Those of the service's own parts.
+    assert!(connections < 16, "{connections} connections");
 
     // And each of them is still told.
     catalog.create(cause(), new("ONE")).await.expect("created");
@@ -73,5 +74,5 @@ async fn a_thousand_idle_watchers_ask_the_database_nothing() {
         );
     }
     let (connections, _) = activity(&pool).await;
-    assert!(connections < 12, "{connections} connections");
+    assert!(connections < 16, "{connections} connections");
 }
