@@ -109,19 +109,24 @@ impl PgAnswers {
         Ok(done.rows_affected())
     }
 
+    /// Removes all answers that are older than `age`.
+    async fn forget_all(&self, age: Duration) -> Result<()> {
+        while self.forget(age, BATCH).await?.cast_signed() >= BATCH {}
+        Ok(())
+    }
+
     /// Removes answers that are older than `age`, from time to time, until the service stops.
     pub async fn keep_short(self, age: Duration, mut states: watch::Receiver<State>) {
         loop {
+            // First of all too: a service that starts has enough to ask the database.
+            tokio::time::sleep(INTERVAL.min(age)).await;
             let state = states.wait_for(|state| matches!(state, State::Ready | State::Stopping));
             if state.await.map_or(true, |state| *state == State::Stopping) {
                 return;
             }
-            match self.forget(age, BATCH).await {
-                Ok(count) if count.cast_signed() >= BATCH => continue,
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "old answers were not removed"),
+            if let Err(error) = self.forget_all(age).await {
+                tracing::debug!(%error, "old answers were not removed");
             }
-            tokio::time::sleep(INTERVAL.min(age)).await;
         }
     }
 }

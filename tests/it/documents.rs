@@ -1,6 +1,7 @@
 //! The documents: their links lead somewhere, and what can be compared is as they say.
 
 mod commands;
+mod coverage;
 mod database;
 
 use std::collections::BTreeSet;
