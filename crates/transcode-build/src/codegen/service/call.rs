@@ -1,0 +1,190 @@
+//! How a REST request becomes a call: what is read of it, and what is made of the answer.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::super::names::{self, Scope, camel, snake};
+use super::answer::{etag, links, location};
+use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
+
+/// The arm that answers requests of one binding.
+pub(super) fn call(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    index: usize,
+) -> TokenStream {
+    let (input, output) = (
+        &scope.api.messages[&method.input],
+        &scope.api.messages[&method.output],
+    );
+    let (input_path, output_path) = (scope.message(&method.input), scope.message(&method.output));
+    let function = snake(&method.name);
+    let decode = match &binding.body {
+        Body::None => quote!(|_, _| Ok(::core::default::Default::default())),
+        Body::Whole => quote!(::transcode::json::from_slice),
+        Body::Field(name) => decode_field(scope, input, &input_path, name),
+    };
+    let mask = update_mask(binding, input);
+    let encode = match binding
+        .response_body
+        .as_deref()
+        .and_then(|name| output.field(name))
+    {
+        None => quote!(|answer, json| ::transcode::serde_json::to_writer(json, answer)),
+        Some(field) => {
+            let (kind, slot) = (
+                scope.field_kind(&field.shape, &field.ty),
+                snake(&field.name),
+            );
+            let value = match field.shape {
+                Shape::Optional | Shape::Boxed => {
+                    quote!(answer.#slot.as_ref().map(::transcode::json::As::<#kind>))
+                }
+                _ => quote!(::transcode::json::As::<#kind>(&answer.#slot)),
+            };
+            quote!(|answer, json| ::transcode::serde_json::to_writer(json, &#value))
+        }
+    };
+    let last_event_id = last_event_id(method, input);
+    let resource = format_ident!("{}_resource", snake(&method.name));
+    let if_match = input.field(&method.options.if_match).map_or_else(
+        || quote!(None),
+        |field| {
+            let slot = snake(&field.name);
+            quote!(Some(|request, tags| request.#slot = tags))
+        },
+    );
+    let request = input;
+    let input = quote! {
+        ::transcode::rest::Input {
+            decode: #decode,
+            mask: #mask,
+            last_event_id: #last_event_id,
+            resource: #resource,
+            if_match: #if_match,
+        }
+    };
+    if method.streaming {
+        let id = sse_id(method, output);
+        return quote! {
+            #index => {
+                const STREAMING: ::transcode::rest::Streaming<#input_path, #output_path> = ::transcode::rest::Streaming {
+                    input: #input,
+                    encode: #encode,
+                    id: #id,
+                };
+                ::std::boxed::Box::pin(call.server_streaming(&*self.policy, &STREAMING, |request| {
+                    self.service.#function(request)
+                }))
+            }
+        };
+    }
+    let whole = binding.response_body.is_none() && method.location.is_empty();
+    let location = location(scope, method, output);
+    let links = links(scope, method, binding, request, output);
+    let etag = etag(scope, method, output);
+    quote! {
+        #index => {
+            const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
+                input: #input,
+                encode: #encode,
+                whole: #whole,
+                location: #location,
+                links: #links,
+                etag: #etag,
+            };
+            ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
+        }
+    }
+}
+
+/// Puts the Last-Event-ID into the field that takes it.
+fn last_event_id(method: &Method, input: &Message) -> TokenStream {
+    let Some(field) = input.field(&method.options.last_event_id) else {
+        return quote!(None);
+    };
+    let slot = snake(&field.name);
+    if field.shape == Shape::Optional {
+        quote!(Some(|request, id| request.#slot = Some(id)))
+    } else {
+        quote!(Some(|request, id| request.#slot = id))
+    }
+}
+
+/// Takes the id from a message of the answer.
+fn sse_id(method: &Method, output: &Message) -> TokenStream {
+    let Some(field) = output.field(&method.options.sse_id) else {
+        return quote!(None);
+    };
+    let slot = snake(&field.name);
+    if field.shape == Shape::Optional {
+        quote!(Some(|message| message.#slot.as_deref().unwrap_or_default()))
+    } else {
+        quote!(Some(|message| &message.#slot))
+    }
+}
+
+fn decode_field(
+    scope: &Scope<'_>,
+    input: &Message,
+    input_path: &TokenStream,
+    name: &str,
+) -> TokenStream {
+    let Some(field) = input.field(name) else {
+        return TokenStream::new();
+    };
+    let (kind, slot, json_name) = (
+        scope.field_kind(&field.shape, &field.ty),
+        snake(&field.name),
+        &field.json_name,
+    );
+    let store = match field.shape {
+        Shape::Optional => quote!(request.#slot = body;),
+        Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
+        Shape::Oneof { index, boxed } => {
+            let oneof = &input.oneofs[index];
+            let (oneof_slot, path, variant) = (
+                snake(&oneof.name),
+                names::oneof(&input.path, &oneof.name),
+                camel(&field.name),
+            );
+            let value = if boxed {
+                quote!(::std::boxed::Box::new(body))
+            } else {
+                quote!(body)
+            };
+            quote!(request.#oneof_slot = body.map(|body| #path::#variant(#value));)
+        }
+        _ => quote! {
+            if let Some(body) = body {
+                request.#slot = body;
+            }
+        },
+    };
+    quote! {
+        |json, context| {
+            let mut request = <#input_path as ::core::default::Default>::default();
+            let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
+            #store
+            Ok(request)
+        }
+    }
+}
+
+/// A PATCH whose request has a mask that the caller may leave to the body.
+fn update_mask(binding: &Binding, input: &Message) -> TokenStream {
+    let mask = input
+        .field("update_mask")
+        .filter(|field| field.ty == Type::WellKnown(WellKnown::FieldMask));
+    let (Body::Field(_), "PATCH", Some(mask)) = (&binding.body, binding.method.as_str(), mask)
+    else {
+        return quote!(None);
+    };
+    let slot = snake(&mask.name);
+    quote! {
+        Some(|request, paths| {
+            request.#slot.get_or_insert_with(|| ::transcode::prost_types::FieldMask { paths });
+        })
+    }
+}
