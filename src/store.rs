@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod audit;
+mod batches;
 pub mod bell;
 mod connections;
 pub mod counts;

@@ -1,5 +1,6 @@
 //! pgbench, with the same SQL.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -26,31 +27,39 @@ INSERT INTO outbox (id, topic, event_type, product_id, product_version, product_
 COMMIT;
 "#;
 
-/// The same row every time, which is the easiest for the server: transactions per second.
-pub(crate) fn by_id(url: &str, folder: &Path, id: Uuid, time: Duration) -> f64 {
-    run(
-        url,
-        &folder.join("by-id.sql"),
-        BY_ID,
-        &format!("id={id}"),
-        time,
-    )
+/// Some rows by turns, a script for each, as a variable of pgbench can't be a list: transactions per second.
+pub(crate) fn by_id(url: &str, folder: &Path, ids: &[Uuid], time: Duration) -> f64 {
+    let scripts = ids
+        .iter()
+        .map(|id| BY_ID.replace(":id", &format!("'{id}'")));
+    run(url, folder, scripts, time)
 }
 
 /// Transactions per second.
 pub(crate) fn create(url: &str, folder: &Path, time: Duration) -> f64 {
-    run(url, &folder.join("create.sql"), CREATE, "none=0", time)
+    run(url, folder, [CREATE.to_owned()], time)
 }
 
-fn run(url: &str, file: &Path, script: &str, variable: &str, time: Duration) -> f64 {
-    std::fs::write(file, script).unwrap();
+fn run(url: &str, folder: &Path, scripts: impl IntoIterator<Item = String>, time: Duration) -> f64 {
+    let files: Vec<_> = (0..)
+        .zip(scripts)
+        .map(|(number, script)| {
+            let file = folder.join(format!("pgbench-{number}.sql"));
+            std::fs::write(&file, script).unwrap();
+            file
+        })
+        .collect();
     let programs = Command::new("pg_config").arg("--bindir").output().unwrap();
     let program = Path::new(String::from_utf8(programs.stdout).unwrap().trim()).join("pgbench");
     let output = Command::new(program)
         .args(["-M", "prepared", "-n", "-c", "16", "-j", "2", "-T"])
         .arg(time.as_secs().to_string())
-        .args(["-D", variable, "-f"])
-        .args([file.as_os_str(), url.as_ref()])
+        .args(
+            files
+                .iter()
+                .flat_map(|file| [OsStr::new("-f"), file.as_os_str()]),
+        )
+        .arg(url)
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();

@@ -108,7 +108,7 @@ impl Service {
                 .env("CATALOG_DATA_DIR", data)
                 .env("JWT_DEV_KEY", "true")
                 // One user makes all requests, and each is counted as it is for others.
-                .env("RATE_LIMIT_REQUESTS_PER_MINUTE", "1000000")
+                .env("RATE_LIMIT_REQUESTS_PER_MINUTE", "100000000")
                 .env("SERVER_HTTP_ADDR", &http)
                 .env("SERVER_GRPC_ADDR", &grpc)
                 .envs(variables.iter().copied());

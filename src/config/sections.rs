@@ -128,11 +128,11 @@ section! {
         /// Whether calls are counted.
         enable: bool = true => boolean;
         /// How often in a minute, over all instances.
-        requests_per_minute: u32 = 1000 => number(1..=1_000_000);
+        requests_per_minute: u32 = 1000 => number(1..=100_000_000);
         /// The same for RPCs that read, apart from the others; none to count them with the others.
-        read_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
+        read_requests_per_minute: Option<u32> = None => optional(number(1..=100_000_000));
         /// The same for RPCs that write, apart from the others; none to count them with the others.
-        write_requests_per_minute: Option<u32> = None => optional(number(1..=1_000_000));
+        write_requests_per_minute: Option<u32> = None => optional(number(1..=100_000_000));
     }
 }
 

@@ -185,7 +185,11 @@ pub struct Money {
 /// A number is a double, as in the contract; a whole one of at most 2^53 is kept as an integer, so
 /// that equal attributes compare equal also after they were stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(Map<String, Value>);
+pub struct Attributes {
+    object: Map<String, Value>,
+    /// About how many bytes it takes as JSON.
+    bytes: usize,
+}
 
 impl Attributes {
     /// Most bytes the attributes take as compact JSON.
@@ -194,43 +198,49 @@ impl Attributes {
     pub const MAX_DEPTH: usize = 32;
 
     /// Takes the object when it keeps the rules, otherwise says what is asked of it.
-    pub fn parse(mut attributes: Map<String, Value>) -> Result<Self, Message> {
-        canonical_object(&mut attributes, Self::MAX_DEPTH)?;
-        let size = serde_json::to_vec(&attributes)
-            .map_err(|error| error.to_string())?
-            .len();
-        if size > Self::MAX_BYTES {
-            return Err(format!("Must be at most {} bytes of JSON", Self::MAX_BYTES));
+    pub fn parse(mut object: Map<String, Value>) -> Result<Self, Message> {
+        let bytes = canonical_object(&mut object, Self::MAX_DEPTH)?;
+        // Only what may be too long is written to see whether it is.
+        if bytes > Self::MAX_BYTES / LONGEST_ESCAPE {
+            let size = serde_json::to_vec(&object)
+                .map_err(|error| error.to_string())?
+                .len();
+            if size > Self::MAX_BYTES {
+                return Err(format!("Must be at most {} bytes of JSON", Self::MAX_BYTES));
+            }
         }
-        Ok(Self(attributes))
+        Ok(Self { object, bytes })
     }
 
     /// The object.
     pub const fn as_map(&self) -> &Map<String, Value> {
-        &self.0
+        &self.object
     }
 
-    /// How many bytes they take as compact JSON.
-    pub fn bytes(&self) -> usize {
-        // What was parsed can be written.
-        serde_json::to_vec(&self.0).map_or(0, |json| json.len())
-    }
-
-    /// The object, owned.
-    pub fn into_map(self) -> Map<String, Value> {
-        self.0
+    /// About how many bytes they take as compact JSON.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
-fn canonical_object(object: &mut Map<String, Value>, depth: usize) -> Result<(), Message> {
+/// Bytes that one byte of a text becomes in JSON at most, as `\u0001`.
+const LONGEST_ESCAPE: usize = 6;
+
+/// Bytes of a number in JSON at most, as `-1.7976931348623157e308`; of `false` and the quotes of a text there are fewer.
+const LONGEST_NUMBER: usize = 24;
+
+/// Makes the object canonical and gives about how many bytes it takes as JSON: as many at least, but for escapes.
+fn canonical_object(object: &mut Map<String, Value>, depth: usize) -> Result<usize, Message> {
+    let mut bytes = 2;
     for (key, value) in object.iter_mut() {
         no_nul(key)?;
-        canonical(value, depth - 1)?;
+        // With its quotes, colon and comma.
+        bytes += key.len() + 4 + canonical(value, depth - 1)?;
     }
-    Ok(())
+    Ok(bytes)
 }
 
-fn canonical(value: &mut Value, depth: usize) -> Result<(), Message> {
+fn canonical(value: &mut Value, depth: usize) -> Result<usize, Message> {
     if depth == 0 && matches!(value, Value::Array(_) | Value::Object(_)) {
         return Err(format!(
             "Must be nested at most {} levels deep",
@@ -238,15 +248,19 @@ fn canonical(value: &mut Value, depth: usize) -> Result<(), Message> {
         ));
     }
     match value {
-        Value::Null | Value::Bool(_) => Ok(()),
+        Value::Null | Value::Bool(_) => Ok(5),
         Value::Number(number) => {
             canonical_number(number);
-            Ok(())
+            Ok(LONGEST_NUMBER)
         }
-        Value::String(text) => no_nul(text),
-        Value::Array(items) => items
-            .iter_mut()
-            .try_for_each(|item| canonical(item, depth - 1)),
+        Value::String(text) => no_nul(text).map(|()| text.len() + 2),
+        Value::Array(items) => {
+            let mut bytes = 2;
+            for item in items {
+                bytes += 1 + canonical(item, depth - 1)?;
+            }
+            Ok(bytes)
+        }
         Value::Object(object) => canonical_object(object, depth),
     }
 }

@@ -106,8 +106,8 @@ fn changes(before: &Product, after: &Product) -> pb::ProductChanges {
             .map(|price| price.currency.as_str().to_owned())
     };
     let attributes = |product: &Product| {
-        let attributes = product.attributes.clone()?;
-        Some(convert::proto_object(attributes.into_map()))
+        let attributes = product.attributes.as_ref()?;
+        Some(convert::proto_object(attributes.as_map()))
     };
     pb::ProductChanges {
         name: text(Some(before.name.as_str()), Some(after.name.as_str())),

@@ -6,11 +6,15 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::time::Instant;
 
 use crate::domain::Error;
 use crate::domain::error::Result;
 use crate::store::PgOutbox;
 use crate::store::outbox::{Batch, OutboxEvent, Position};
+
+/// The least time between two reads: under load many changes are read by each.
+const PACE: Duration = Duration::from_millis(10);
 
 /// How often the outbox is looked at when nothing rings: a change is known everywhere within 100 ms, even that of a
 /// process that died before it could tell.
@@ -119,13 +123,17 @@ impl Feed {
     /// Reads until it is dropped. `bell` rings when there is something new.
     pub async fn run<L: Listener>(self, mut bell: watch::Receiver<()>, listener: L) {
         loop {
+            let began = Instant::now();
             bell.mark_unchanged();
             let read = tokio::time::timeout(PATIENCE, self.read(&listener)).await;
             match read.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".into()))) {
                 Ok(true) => {}
                 Ok(false) => {
-                    if let Ok(Err(_)) = tokio::time::timeout(POLL, bell.changed()).await {
-                        tokio::time::sleep(POLL).await;
+                    match tokio::time::timeout(POLL, bell.changed()).await {
+                        Ok(Ok(())) => tokio::time::sleep_until(began + PACE).await,
+                        // A bell that is gone would ring for ever.
+                        Ok(Err(_)) => tokio::time::sleep(POLL).await,
+                        Err(_) => {}
                     }
                 }
                 Err(error) => {

@@ -8,9 +8,10 @@
 mod sending;
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::contract::EVENT_PREFIX;
 use super::publisher::{Outgoing, Publisher, Rejection, Unavailable};
@@ -55,6 +56,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// The least time between two looks into the outbox: under load many events are taken by each.
+const PACE: Duration = Duration::from_millis(10);
 
 /// How often old events are removed, and how many at a time.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
@@ -155,6 +159,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         let mut ahead = None;
         let mut pruned: Option<Instant> = None;
         loop {
+            let began = Instant::now();
             bell.mark_unchanged();
             let pause = match self.turn(&mut ahead).await {
                 Ok(Turn::More) => {
@@ -187,7 +192,7 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
                 }
             } else {
                 tokio::select! {
-                    () = self.wait(&mut bell) => {}
+                    () = self.wait(began, &mut bell) => {}
                     // Once more, for the last events.
                     _ = &mut stop => {
                         while matches!(self.turn(&mut ahead).await, Ok(Turn::More)) {}
@@ -198,10 +203,12 @@ impl<P: Publisher, E: Environment> Relay<P, E> {
         }
     }
 
-    async fn wait(&self, bell: &mut watch::Receiver<()>) {
-        // A bell that is gone would ring for ever.
-        if let Ok(Err(_)) = tokio::time::timeout(self.settings.poll, bell.changed()).await {
-            tokio::time::sleep(self.settings.poll).await;
+    async fn wait(&self, began: Instant, bell: &mut watch::Receiver<()>) {
+        match tokio::time::timeout(self.settings.poll, bell.changed()).await {
+            Ok(Ok(())) => tokio::time::sleep_until(began + PACE).await,
+            // A bell that is gone would ring for ever.
+            Ok(Err(_)) => tokio::time::sleep(self.settings.poll).await,
+            Err(_) => {}
         }
     }
 

@@ -74,7 +74,7 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .list(&query)
             .await
             .map_err(|error| status(&error))?;
-        let rendered = page.derived(|page| Rendered::new(convert::page(&query, page.clone())));
+        let rendered = page.derived(|page| Rendered::new(convert::page(&query, page)));
         Ok(rendered.answer(&request))
     }
 
@@ -89,7 +89,7 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .search(&query)
             .await
             .map_err(|error| status(&error))?;
-        Ok(Response::new(convert::matches(&query, page)))
+        Ok(Response::new(convert::matches(&query, &page)))
     }
 
     async fn get_product(
@@ -105,7 +105,7 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
         about(product.id);
         let rendered = product.derived(|product| {
             Rendered::new(pb::GetProductResponse {
-                product: Some(convert::product(product.clone())),
+                product: Some(convert::product(product)),
             })
         });
         Ok(rendered.answer(&request))
@@ -126,7 +126,7 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .await
             .map_err(|error| status(&error))?;
         about(product.id);
-        Ok(Response::new(created(product)))
+        Ok(Response::new(created(&product)))
     }
 
     async fn update_product(
@@ -144,7 +144,7 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
             .update(cause, id, patch)
             .await
             .map_err(|error| status(&error))?;
-        Ok(Response::new(updated(product)))
+        Ok(Response::new(updated(&product)))
     }
 
     async fn delete_product(
@@ -199,13 +199,13 @@ impl<S: ProductStore, F: ProductSearch, I: InventoryStore, E: Environment> Catal
     }
 }
 
-fn created(product: Product) -> pb::CreateProductResponse {
+fn created(product: &Product) -> pb::CreateProductResponse {
     pb::CreateProductResponse {
         product: Some(convert::product(product)),
     }
 }
 
-fn updated(product: Product) -> pb::UpdateProductResponse {
+fn updated(product: &Product) -> pb::UpdateProductResponse {
     pb::UpdateProductResponse {
         product: Some(convert::product(product)),
     }

@@ -240,17 +240,17 @@ const fn status(status: pb::ProductStatus) -> ProductStatus {
     }
 }
 
-pub(super) fn page(query: &ListQuery, page: Page) -> pb::ListProductsResponse {
+pub(super) fn page(query: &ListQuery, page: &Page) -> pb::ListProductsResponse {
     pb::ListProductsResponse {
-        pagination: Some(pagination(query, &page)),
-        products: page.items.into_iter().map(summary).collect(),
+        pagination: Some(pagination(query, page)),
+        products: page.items.iter().map(summary).collect(),
     }
 }
 
-pub(super) fn matches(query: &SearchQuery, page: Page) -> pb::SearchProductsResponse {
+pub(super) fn matches(query: &SearchQuery, page: &Page) -> pb::SearchProductsResponse {
     pb::SearchProductsResponse {
-        pagination: Some(pagination(query.list(), &page)),
-        products: page.items.into_iter().map(summary).collect(),
+        pagination: Some(pagination(query.list(), page)),
+        products: page.items.iter().map(summary).collect(),
     }
 }
 
@@ -264,33 +264,47 @@ fn pagination(query: &ListQuery, page: &Page) -> pb::Pagination {
     }
 }
 
-fn summary(product: ProductSummary) -> pb::ProductSummary {
+fn summary(product: &ProductSummary) -> pb::ProductSummary {
     pb::ProductSummary {
         id: product.id.to_string(),
-        sku: product.sku.into_string(),
-        name: product.name.into_string(),
-        category: product.category.map(Category::into_string),
-        price: product.price.map(money),
-        warehouse: product.warehouse.map(Warehouse::into_string),
+        sku: product.sku.as_str().to_owned(),
+        name: product.name.as_str().to_owned(),
+        category: product
+            .category
+            .as_ref()
+            .map(|text| text.as_str().to_owned()),
+        price: product.price.as_ref().map(money),
+        warehouse: product
+            .warehouse
+            .as_ref()
+            .map(|text| text.as_str().to_owned()),
         created_at: Some(timestamp(product.created_at)),
         updated_at: Some(timestamp(product.updated_at)),
     }
 }
 
-pub(super) fn product(product: Product) -> pb::Product {
+pub(super) fn product(product: &Product) -> pb::Product {
+    let attributes = product.attributes.as_ref();
     pb::Product {
-        etag: Etag::of(&product).to_string(),
+        etag: Etag::of(product).to_string(),
         id: product.id.to_string(),
-        sku: product.sku.into_string(),
-        name: product.name.into_string(),
-        description: product.description.map(Description::into_string),
-        category: product.category.map(Category::into_string),
-        brand: product.brand.map(Brand::into_string),
-        attributes: product
-            .attributes
-            .map(|attributes| proto_object(attributes.into_map())),
-        price: product.price.map(money),
-        warehouse: product.warehouse.map(Warehouse::into_string),
+        sku: product.sku.as_str().to_owned(),
+        name: product.name.as_str().to_owned(),
+        description: product
+            .description
+            .as_ref()
+            .map(|text| text.as_str().to_owned()),
+        category: product
+            .category
+            .as_ref()
+            .map(|text| text.as_str().to_owned()),
+        brand: product.brand.as_ref().map(|text| text.as_str().to_owned()),
+        attributes: attributes.map(|attributes| proto_object(attributes.as_map())),
+        price: product.price.as_ref().map(money),
+        warehouse: product
+            .warehouse
+            .as_ref()
+            .map(|text| text.as_str().to_owned()),
         status: proto_status(product.status).into(),
         created_at: Some(timestamp(product.created_at)),
         updated_at: Some(timestamp(product.updated_at)),
@@ -338,10 +352,10 @@ pub(crate) const fn proto_status(status: ProductStatus) -> pb::ProductStatus {
     }
 }
 
-fn money(money: Money) -> pb::Money {
+fn money(money: &Money) -> pb::Money {
     pb::Money {
         amount: money.amount.to_string(),
-        currency: money.currency.into_string(),
+        currency: money.currency.as_str().to_owned(),
     }
 }
 
@@ -374,24 +388,24 @@ fn json(value: prost_types::Value) -> Option<Value> {
     })
 }
 
-pub(crate) fn proto_object(object: Map<String, Value>) -> prost_types::Struct {
+pub(crate) fn proto_object(object: &Map<String, Value>) -> prost_types::Struct {
+    let fields = object.iter();
     prost_types::Struct {
-        fields: object
-            .into_iter()
-            .map(|(name, value)| (name, proto(value)))
+        fields: fields
+            .map(|(name, value)| (name.clone(), proto(value)))
             .collect(),
     }
 }
 
-fn proto(value: Value) -> prost_types::Value {
+fn proto(value: &Value) -> prost_types::Value {
     let kind = match value {
         Value::Null => Kind::NullValue(0),
-        Value::Bool(value) => Kind::BoolValue(value),
+        Value::Bool(value) => Kind::BoolValue(*value),
         // Without serde_json's arbitrary precision every number is within a double's range.
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text),
+        Value::String(text) => Kind::StringValue(text.clone()),
         Value::Array(values) => Kind::ListValue(prost_types::ListValue {
-            values: values.into_iter().map(proto).collect(),
+            values: values.iter().map(proto).collect(),
         }),
         Value::Object(object) => Kind::StructValue(proto_object(object)),
     };
@@ -485,7 +499,7 @@ mod tests {
         let Value::Object(object) = serde_json::from_str(text).expect("JSON") else {
             panic!()
         };
-        let proto = proto_object(object.clone());
+        let proto = proto_object(&object);
         let attributes =
             Attributes::parse(json_object(proto).expect("finite")).expect("attributes");
         assert_eq!(attributes.as_map(), &object);

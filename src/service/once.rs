@@ -78,14 +78,14 @@ impl<E: Environment> Answers for KeptAnswers<E> {
 /// The receipt of a request that brought a key; `answer` makes what its handler answers with.
 pub(super) fn receipt<T, A: Message>(
     request: &Request<T>,
-    answer: impl Fn(Product) -> A + Send + Sync + 'static,
+    answer: impl Fn(&Product) -> A + Send + Sync + 'static,
 ) -> Option<Receipt> {
     let call = request.extensions().get::<KeyedCall>()?;
     let kept = {
         let call = call.clone();
         move || call.set_kept()
     };
-    let encode = move |product: &Product| answer(product.clone()).encode_to_vec();
+    let encode = move |product: &Product| answer(product).encode_to_vec();
     Some(Receipt::new(id(call), encode, kept))
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 const CHANNEL: &str = "catalog_outbox";
 
 /// The least time between two notifications.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long to wait before the database is asked again after a failure.
 const RETRY: Duration = Duration::from_millis(500);

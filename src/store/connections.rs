@@ -81,33 +81,35 @@ impl Connections {
 
     /// A connection for one statement; `fresh` means none of those that are held.
     pub(super) async fn lease(&self, fresh: bool) -> sqlx::Result<Lease> {
-        let wait = self.pool.options().get_acquire_timeout();
+        if let (Some(held), false) = (&self.held, fresh)
+            && let Ok(turn) = held.turns.clone().try_acquire_owned()
+            && let Some(unused) = held.latest()
+        {
+            return Ok(Lease::of(unused, held.clone(), turn));
+        }
+        // Apart, as it is seldom and would make every request larger.
+        Box::pin(within(
+            self.pool.options().get_acquire_timeout(),
+            self.wait(fresh),
+        ))
+        .await
+    }
+
+    /// As [`lease`](Self::lease), when there may be none at once.
+    async fn wait(&self, fresh: bool) -> sqlx::Result<Lease> {
         let Some(held) = &self.held else {
-            let lease = self.take(None, fresh);
-            return within(wait, lease).await;
+            return self.take(None, fresh).await;
         };
-        let turn = match held.turns.clone().try_acquire_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                within(wait, async {
-                    let turn = held.turns.clone().acquire_owned().await;
-                    turn.map_err(|_| sqlx::Error::PoolClosed)
-                })
-                .await?
-            }
-        };
+        let turn = held.turns.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         if !fresh {
             if let Some(unused) = held.latest() {
-                return Ok(Lease {
-                    connection: Some(unused.connection),
-                    taken: unused.taken,
-                    held: Some((held.clone(), turn)),
-                });
+                return Ok(Lease::of(unused, held.clone(), turn));
             }
             // Not to hold more than is allowed: the others are too old.
             held.give_back();
         }
-        within(wait, self.take(Some((held.clone(), turn)), true)).await
+        self.take(Some((held.clone(), turn)), true).await
     }
 
     /// A connection of the pool, asked whether it works when `check` says so. One that does not is closed, which makes
@@ -244,6 +246,14 @@ async fn tend(held: Weak<Held>) {
 }
 
 impl Lease {
+    fn of(unused: Unused, held: Arc<Held>, turn: OwnedSemaphorePermit) -> Self {
+        Self {
+            connection: Some(unused.connection),
+            taken: unused.taken,
+            held: Some((held, turn)),
+        }
+    }
+
     fn close(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             connection.close_on_drop();

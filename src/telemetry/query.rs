@@ -32,7 +32,8 @@ impl Query {
         }
     }
 
-    /// Runs the statement.
+    /// Runs the statement. Its future is to be boxed where it is part of a request's: it takes kilobytes, which each
+    /// future around it would have to have room for, and copy.
     pub async fn run<T, E>(
         &'static self,
         statement: impl Future<Output = Result<T, E>>,

@@ -2,10 +2,12 @@
 //! what ends the answers that are streams.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use ::http::{Extensions, HeaderMap};
+use ::http::{Extensions, HeaderMap, HeaderName, header};
 use futures_util::FutureExt as _;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -28,7 +30,10 @@ use crate::service::{KeptAnswers, unavailable};
 use crate::telemetry::request::RequestRecord;
 
 /// How a service says who it is.
-const CONSUL_TOKEN: &str = "x-consul-token";
+const CONSUL_TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
+
+/// How long a caller waits.
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Headers of REST requests that this policy and the handlers read, as they read the metadata of gRPC.
 pub const FORWARDED_HEADERS: &[&str] = &[
@@ -38,7 +43,7 @@ pub const FORWARDED_HEADERS: &[&str] = &[
     "traceparent",
     "tracestate",
     "user-agent",
-    CONSUL_TOKEN,
+    "x-consul-token",
     "x-correlation-id",
     "x-forwarded-for",
     "x-request-id",
@@ -94,11 +99,13 @@ impl<E: Environment> AccessPolicy<E> {
         if spec.public {
             return Ok(None);
         }
-        let text = |name: &str| {
-            let value = metadata.get(name)?;
+        // Looked up by name, not by text: that of a known header is a number.
+        let headers: &HeaderMap = metadata.as_ref();
+        let text = |name: &HeaderName| {
+            let value = headers.get(name)?;
             Some(value.to_str().unwrap_or_default())
         };
-        let (bearer, token) = (text("authorization"), text(CONSUL_TOKEN));
+        let (bearer, token) = (text(&header::AUTHORIZATION), text(&CONSUL_TOKEN));
         let caller = match (token, &self.services) {
             (None, _) => match self.tokens.verify(bearer, now) {
                 Err(error @ (AuthError::UnknownKey | AuthError::Unavailable)) => {
@@ -162,8 +169,9 @@ impl<E: Environment> AccessPolicy<E> {
             Some(Protocol::Rest) => self.http_timeout,
             _ => self.grpc_timeout,
         };
-        let asked = metadata
-            .get("grpc-timeout")
+        let headers: &HeaderMap = metadata.as_ref();
+        let asked = headers
+            .get(&GRPC_TIMEOUT)
             .and_then(|value| value.to_str().ok())
             .and_then(grpc_timeout);
         // What is too far off to be told is no limit.
@@ -174,7 +182,7 @@ impl<E: Environment> AccessPolicy<E> {
             deadline: asked.and_then(from_now),
             token: left.and_then(from_now),
             service: (principal.filter(|principal| principal.rpcs.is_some()))
-                .and_then(|_| metadata.get(CONSUL_TOKEN)?.to_str().ok())
+                .and_then(|_| headers.get(&CONSUL_TOKEN)?.to_str().ok())
                 .map(Arc::from),
             quota,
         }
@@ -238,7 +246,14 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         };
         // A panic ends the call, not the connection with all that is under way on it.
         let call = AssertUnwindSafe(call).catch_unwind();
-        match tokio::time::timeout(limits.answer, call).await {
+        let mut call = pin!(call);
+        // Most calls are answered at once: only one that is not needs a timer, which would take more room than all the
+        // rest of it.
+        let result = match futures_util::poll!(call.as_mut()) {
+            Poll::Ready(result) => Ok(result),
+            Poll::Pending => Box::pin(tokio::time::timeout(limits.answer, call)).await,
+        };
+        match result {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(panicked(spec)),
             Err(_) => Err(too_late(spec)),

@@ -17,6 +17,7 @@ use crate::telemetry::metrics::Requests;
 use crate::telemetry::request::{CURRENT, RequestRecord};
 use crate::telemetry::trace::{TraceContext, Tracer};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How a request came.
@@ -138,7 +139,7 @@ fn request_id(headers: &HeaderMap, environment: &impl Environment) -> String {
 
 /// Where the caller is in its trace.
 fn caller(headers: &HeaderMap) -> Option<TraceContext> {
-    TraceContext::parse(headers.get("traceparent")?.to_str().ok()?)
+    TraceContext::parse(headers.get(&TRACEPARENT)?.to_str().ok()?)
 }
 
 #[cfg(test)]

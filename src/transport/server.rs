@@ -1,5 +1,7 @@
 //! One port: accepts connections, bounds how long a silent one is kept, and lets those under way finish at the end.
 
+mod timer;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use tower::{Service, ServiceExt as _};
 
 use crate::lifecycle::Readiness;
 use crate::tls::Tls;
+use timer::ConnectionTimer;
 
 /// Longest wait for the head of a request, counted from the last answer's end on a connection that is kept. Longer than
 /// the sixty seconds that proxies keep an idle connection: the side that closes first must not be this one, or it closes
@@ -61,7 +64,7 @@ where
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .writev(false)
         .header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
@@ -73,8 +76,10 @@ where
     let start = |stream: TcpStream, peer: SocketAddr| {
         // Answers are whole; waiting to fill a packet only delays them. A peer that is gone already needs no answer.
         let _ = stream.set_nodelay(true);
+        let mut builder = builder.clone();
+        builder.http1().timer(ConnectionTimer::default());
         let connection = Connection {
-            builder: builder.clone(),
+            builder,
             service: Requests {
                 service: service.clone(),
                 peer,

@@ -1,7 +1,7 @@
 //! What stands in front of every handler, whichever protocol a call came by.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use futures_core::Stream;
 use http::{Extensions, HeaderMap};
@@ -130,6 +130,8 @@ where
         validate(spec, request.get_ref())?;
         idempotency::call(policy, spec, request, handler).await
     };
+    // By reference: what is handed from layer to layer is copied into each of them.
+    let call = pin!(call);
     let result = policy.run(spec, admission.clone(), call).await;
     annotated(policy, spec, &admission, result)
 }
@@ -157,6 +159,8 @@ where
         validate(spec, request.get_ref())?;
         handler(request).await
     };
+    // By reference: what is handed from layer to layer is copied into each of them.
+    let call = pin!(call);
     let result = policy.run(spec, admission.clone(), call).await;
     let answer = annotated(policy, spec, &admission, result)?;
     Ok(answer.map(|messages| policy.stream(spec, admission, Box::pin(messages))))

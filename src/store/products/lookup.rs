@@ -1,19 +1,16 @@
-//! Looks products up. Those that are looked up by id at the same time go into one statement.
-//!
-//! A lookup that finds a place goes out at once and alone. Those that come while all places are taken wait for the
-//! next statement, which asks for all of them. Nothing waits for company, and no lookup joins a statement that was
-//! sent before it began, so that each sees what was written before.
+//! Looks products up. Those that are looked up by id at the same time go into one [statement](super::super::batches), so
+//! that each sees what was written before it began.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::super::batches::{Batches, Begin, Caller, Statement};
 use super::super::connections::{Connections, read};
 use super::row::Row;
 use crate::domain::Sku;
@@ -21,12 +18,6 @@ use crate::telemetry::query::Query;
 
 static FIND: Query = Query::new("products.find");
 static FIND_SEVERAL: Query = Query::new("products.find_several");
-
-/// How many statements are under way at a time.
-const PLACES: usize = 2;
-
-/// Most ids of a statement.
-const BATCH: usize = 64;
 
 /// Products by a condition, with all their columns.
 macro_rules! select_product {
@@ -56,48 +47,21 @@ type Found = Result<Option<Row>, Arc<sqlx::Error>>;
 
 /// The lookups by id.
 #[derive(Clone, Debug)]
-pub(super) struct Lookups {
-    connections: Connections,
-    queue: Arc<Mutex<Queue>>,
-}
+pub(super) struct Lookups(Batches<ById>);
 
-#[derive(Debug, Default)]
-struct Queue {
-    /// Places that are taken by statements.
-    taken: usize,
-    /// In the order they came; empty unless all places are taken.
-    waiting: VecDeque<Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    id: Uuid,
-    answer: oneshot::Sender<Found>,
-}
-
-/// How a lookup begins.
-enum Begin {
-    Alone(Place),
-    Waits(oneshot::Receiver<Found>),
-}
+/// The statement of several lookups.
+#[derive(Clone, Debug)]
+struct ById(Connections);
 
 impl Lookups {
     pub(super) fn new(connections: Connections) -> Self {
-        Self {
-            connections,
-            queue: Arc::default(),
-        }
+        Self(Batches::new(ById(connections)))
     }
 
     /// The product of an id.
     pub(super) async fn find(&self, id: Uuid) -> Found {
-        match self.begin(id) {
-            Begin::Alone(_place) => read!(
-                self.connections,
-                connection => FIND.run(select_product!("id = $1", id).fetch_optional(connection))
-            )
-            .map_err(Arc::new),
-            // Without an answer only when the runtime ends.
+        match self.0.begin(|| id) {
+            Begin::Alone(place) => place.hold(self.0.statement().one(id)).await,
             Begin::Waits(answer) => {
                 let found = async {
                     let answer = answer.await;
@@ -107,45 +71,32 @@ impl Lookups {
             }
         }
     }
+}
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl ById {
+    async fn one(&self, id: Uuid) -> Found {
+        read!(
+            self.0,
+            connection => FIND.run(Box::pin(select_product!("id = $1", id).fetch_optional(connection)))
+        )
+        .map_err(Arc::new)
     }
+}
 
-    fn begin(&self, id: Uuid) -> Begin {
-        let mut queue = self.queue();
-        if queue.taken < PLACES {
-            queue.taken += 1;
-            return Begin::Alone(Place(self.clone()));
-        }
-        let (answer, receiver) = oneshot::channel();
-        queue.waiting.push_back(Waiting { id, answer });
-        Begin::Waits(receiver)
-    }
+impl Statement for ById {
+    type Item = Uuid;
+    type Answer = Found;
+    const PLACES: usize = 1;
 
-    /// Those that are to go into the next statement. Without any the place is free.
-    fn next(&self) -> HashMap<Uuid, Vec<oneshot::Sender<Found>>> {
-        let mut batch = HashMap::<_, Vec<_>>::new();
-        let mut queue = self.queue();
-        while batch.len() < BATCH
-            && let Some(Waiting { id, answer }) = queue.waiting.pop_front()
-        {
-            // Not for one that was given up meanwhile.
-            if !answer.is_closed() {
-                batch.entry(id).or_default().push(answer);
-            }
+    async fn run(&self, callers: Vec<Caller<Uuid, Found>>) {
+        let mut batch = HashMap::<_, Vec<oneshot::Sender<Found>>>::new();
+        for Caller { item, answer } in callers {
+            batch.entry(item).or_default().push(answer);
         }
-        if batch.is_empty() {
-            queue.taken -= 1;
-        }
-        batch
-    }
-
-    async fn answer(&self, mut batch: HashMap<Uuid, Vec<oneshot::Sender<Found>>>) {
         let ids: Vec<_> = batch.keys().copied().collect();
         let rows = read!(
-            self.connections,
-            connection => FIND_SEVERAL.run(select_product!("id = ANY($1)", &ids).fetch_all(connection))
+            self.0,
+            connection => FIND_SEVERAL.run(Box::pin(select_product!("id = ANY($1)", &ids).fetch_all(connection)))
         )
         .map_err(Arc::new);
         // Nobody may be there any more to take an answer.
@@ -168,24 +119,6 @@ impl Lookups {
                     let _ = answer.send(Err(error.clone()));
                 }
             }
-        }
-    }
-}
-
-/// A place for one statement. At its end, however it comes, those that wait take it over.
-struct Place(Lookups);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let batch = self.0.next();
-        if batch.is_empty() {
-            return;
-        }
-        let place = Self(self.0.clone());
-        let task = async move { place.0.answer(batch).await };
-        // Its own task, which no caller can cut off. Without a runtime nobody waits any more.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(task);
         }
     }
 }

@@ -16,7 +16,8 @@ const COMPARED: i64 = 10_000;
 
 impl ProductSearch for PgProducts {
     async fn search(&self, query: &SearchQuery) -> Result<Page> {
-        let rows = read!(self.connections, connection => SEARCH.run(select(connection, query)));
+        let rows =
+            read!(self.connections, connection => SEARCH.run(Box::pin(select(connection, query))));
         list::page(query.list(), rows.map_err(from_sqlx)?)
     }
 }

@@ -1,6 +1,7 @@
 //! One REST call: admission, binding, validation, handler, answer.
 
 use std::future::Future;
+use std::pin::pin;
 
 use futures_core::Stream;
 use http::request::Parts;
@@ -283,7 +284,11 @@ impl Call {
             ))
             .await
         };
-        let result = policy.run(spec, admission.clone(), call).await;
+        let result = {
+            // By reference: what is handed from layer to layer is copied into each of them.
+            let call = pin!(call);
+            policy.run(spec, admission.clone(), call).await
+        };
         match result {
             Ok(answer) => Ok((answer, admission)),
             Err(status) => {
