@@ -1,5 +1,6 @@
 //! The store of products on a real PostgreSQL.
 
+mod creates;
 mod lists;
 mod reads;
 
