@@ -153,7 +153,9 @@ pub(super) fn ports(
     metrics.add(requests.clone());
     let observer = Arc::new(Observer {
         environment: SystemEnvironment,
-        access_log: parts.access_log,
+        access_log: parts
+            .access_log
+            .with_consul(background.consul().map(|probe| probe.0)),
         requests,
         tracer: tracer.clone(),
     });

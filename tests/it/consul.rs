@@ -108,6 +108,14 @@ async fn an_instance_is_found_until_it_stops() {
         let sessions = consul.get("/v1/session/list").await;
         assert_eq!(sessions[0]["ID"], session);
         assert_eq!(sessions[0]["Behavior"], "delete");
+        until("a line of the log that names the session", async || {
+            service.get("/v1/catalog/products", "").await;
+            service.logged().lines().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                (line["data"]["consul.session"] == session).then_some(())
+            })
+        })
+        .await;
         let request = authorized(Method::GET, "/metrics", "");
         let page = Service::send_to(&service.grpc, request, "")
             .await
