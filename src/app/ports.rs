@@ -45,6 +45,7 @@ pub(super) fn ports(
     if let Some(published) = parts.verifier.published() {
         tokio::spawn(published.clone().run());
     }
+    let proxies = TrustedProxies::new(config.server.trusted_proxies.clone());
     let policy = AccessPolicy {
         environment: SystemEnvironment,
         tokens: VerifiedTokens::new(parts.verifier, roles.clone()),
@@ -53,7 +54,7 @@ pub(super) fn ports(
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
         rate_limits: limits::rate_limits(config),
-        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+        proxies: proxies.clone(),
         in_flight: InFlight::new(config.server.max_in_flight),
         answers: limits::answers(config, &pool, readiness),
     };
@@ -87,6 +88,7 @@ pub(super) fn ports(
         policy: Measured::new(policy, operations),
         environment: SystemEnvironment,
         audit: background.audit(),
+        proxies,
     });
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
