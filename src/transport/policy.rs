@@ -217,13 +217,12 @@ impl<E: Environment> Policy for AccessPolicy<E> {
             Some(quota) if !quota.open => Err(quota.refusal(spec)),
             _ => principal.and_then(|principal| {
                 self.authorize(spec, principal.as_deref())?;
-                match principal {
-                    Some(principal) => extensions.insert(principal).map(drop),
-                    None => {
-                        let address = self.proxies.caller(metadata, extensions);
-                        extensions.insert(CallerAddress(address)).map(drop)
-                    }
-                };
+                if let Some(principal) = principal {
+                    extensions.insert(principal);
+                } else {
+                    let address = self.proxies.caller(metadata, extensions);
+                    extensions.insert(CallerAddress(address));
+                }
                 Ok(limits.clone())
             }),
         };

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::consul::{Consul, MANAGEMENT, until, with_each};
+use crate::support::program;
 use crate::support::service::{Service, authorized};
 use crate::support::tls::{Authority, Files};
 
@@ -64,9 +65,8 @@ impl Drop for Watching {
 }
 
 fn discover(consul: &Consul, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+    let mut command = program::service();
     command
-        .env_clear()
         .env("CONSUL_ADDRESS", consul.address())
         .env("CONSUL_HTTP_TOKEN", MANAGEMENT)
         .arg("discover")
@@ -212,7 +212,7 @@ async fn an_instance_that_can_not_answer_is_registered_and_not_found() {
         .await;
         assert_eq!(statuses, [json!("critical"), json!("passing")]);
         assert!(consul.instances(true).await.is_empty());
-        let migrate = Command::new(env!("CARGO_BIN_EXE_migrate"))
+        let migrate = program::migrate()
             .args(["-database-url", &service.database.url, "-command", "up"])
             .output();
         assert!(migrate.expect("migrate").status.success());

@@ -1,7 +1,6 @@
 //! TLS on both ports: every protocol, what is refused, and certificates that are replaced.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use catalog_service::pb::catalog::v1 as pb;
@@ -17,6 +16,7 @@ use tonic::transport::Endpoint;
 
 use crate::support::caller::{Caller, Calls};
 use crate::support::grpc::{web, web_frame};
+use crate::support::program;
 use crate::support::service::{Service, authorized};
 use crate::support::tls::{Authority, Files, Pair};
 
@@ -326,8 +326,7 @@ fn files_that_do_not_go_together_end_the_start() {
             "SERVER_TLS_CERT_PATH",
         ),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-            .env_clear()
+        let output = program::service()
             .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
             .env("JWT_DEV_KEY", "true")
             .env("CATALOG_DATA_DIR", std::env::temp_dir().join("tls-keys"))
