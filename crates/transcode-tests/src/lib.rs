@@ -8,6 +8,8 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
 
+pub mod shop;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +26,8 @@ use pb::library::v1::{
     Book, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest, ListBooksResponse,
     UpdateBookRequest, WatchBooksRequest, WatchBooksResponse, list_books_response,
 };
+use pb::shop::v1::ShopStack;
+use shop::Shelves;
 
 /// The API description.
 pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -203,7 +207,7 @@ pub fn stack() -> LibraryStack<Echo, ByScope> {
     LibraryStack::new(Arc::new(Echo), Arc::new(ByScope))
 }
 
-/// The library over REST, at a time that does not pass.
+/// The library and the shop over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
 }
@@ -216,8 +220,7 @@ pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
         heartbeat,
         ..Settings::default()
     };
-    Transcoder::new(
-        settings,
-        [Box::new(stack()) as Box<dyn transcode::rest::Service>],
-    )
+    let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
+    let services: [Box<dyn transcode::rest::Service>; 2] = [Box::new(stack()), Box::new(shop)];
+    Transcoder::new(settings, services)
 }

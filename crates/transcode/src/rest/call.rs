@@ -382,7 +382,8 @@ impl Call {
 
 /// The headers a handler may see, as metadata.
 fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
-    let mut forwarded = HeaderMap::with_capacity(allowed.len());
+    // Without room for what most requests do not have.
+    let mut forwarded = HeaderMap::new();
     for (name, value) in headers {
         if allowed.contains(&name.as_str()) {
             forwarded.append(name, value.clone());
