@@ -1,5 +1,6 @@
 //! From start to stop: what the service does when its world is not as it should be.
 
+mod cause;
 mod outage;
 mod stop;
 
