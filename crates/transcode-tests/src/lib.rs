@@ -21,8 +21,9 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest, ListBooksResponse,
-    UpdateBookRequest, WatchBooksRequest, WatchBooksResponse, list_books_response,
+    Book, DescribeShelfRequest, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest,
+    ListBooksResponse, Shelf, UpdateBookRequest, WatchBooksRequest, WatchBooksResponse,
+    list_books_response,
 };
 
 /// The API description.
@@ -98,6 +99,20 @@ impl Library for Echo {
         request: Request<ListBooksRequest>,
     ) -> Result<Response<ListBooksResponse>, Status> {
         self.list_books(request).await
+    }
+
+    async fn describe_shelf(
+        &self,
+        request: Request<DescribeShelfRequest>,
+    ) -> Result<Response<Shelf>, Status> {
+        let request = request.into_inner();
+        let lines = usize::try_from(request.lines).unwrap_or_default();
+        Ok(Response::new(Shelf {
+            name: request.name,
+            etag: "3.17".to_owned(),
+            expected: request.expected,
+            text: request.line.repeat(lines),
+        }))
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {

@@ -5,8 +5,10 @@ mod bind;
 mod body;
 mod call;
 mod etag;
+mod form;
 mod link;
 mod render;
+mod rpc;
 mod stream;
 
 use std::convert::Infallible;
@@ -17,13 +19,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Input, Streaming, Unary};
+pub use call::{Call, Decode, Input, Streaming, Unary};
 pub use link::{Links, Pages, Tokens};
 pub use render::Problem;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use form::Form;
 
 use crate::router::{Match, Router};
 use crate::spec::{Binding, ReasonTable};
@@ -190,9 +195,9 @@ impl Transcoder {
                 response
             }
             Match::MethodNotAllowed(methods) => {
-                self.answer(&parts.extensions, Problem::method_not_allowed(&methods))
+                self.refuse(&parts, Problem::method_not_allowed(&methods))
             }
-            Match::NotFound => self.answer(&parts.extensions, Problem::no_such_resource()),
+            Match::NotFound => self.refuse(&parts, Problem::no_such_resource()),
         };
         if head {
             without_body(response)
@@ -203,6 +208,23 @@ impl Transcoder {
 
     /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
     pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
+        self.answer_in(Form::Json, extensions, problem)
+    }
+
+    /// Renders the error of a request that reaches no RPC, in the form that its caller takes.
+    fn refuse(&self, parts: &Parts, problem: Problem) -> Response<Body> {
+        let form = accept::error(&parts.headers);
+        let mut response = self.answer_in(form, &parts.extensions, problem);
+        render::vary(response.headers_mut(), "accept");
+        response
+    }
+
+    fn answer_in(
+        &self,
+        form: Form,
+        extensions: &http::Extensions,
+        problem: Problem,
+    ) -> Response<Body> {
         let settings = self.settings();
         render::problem_of(
             settings,
@@ -210,6 +232,7 @@ impl Transcoder {
             settings.reasons,
             settings.envelope,
             problem,
+            form,
         )
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::headers;
+use super::{binary, headers};
 use crate::ir::Body;
 use crate::schema::Schemas;
 
@@ -40,7 +40,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                 .services
                 .iter()
                 .flat_map(|s| &s.methods)
-                .any(|m| m.streaming && !m.bindings.is_empty()),
+                .any(|m| m.options.success_status != 204 && !m.bindings.is_empty()),
             "Unauthorized" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
                 !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")
             }),
@@ -94,7 +94,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             3,
             false,
             "The answer has none of the forms that Accept allows.",
-            "The answer is text/event-stream or application/x-ndjson: Accept must allow it",
+            "The answer is application/json or application/x-protobuf: Accept must allow it",
         ),
         (
             "PreconditionFailed",
@@ -114,8 +114,8 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             "UnsupportedMediaType",
             3,
             false,
-            "The body is not JSON.",
-            "Content-Type must be application/json",
+            "The body is neither JSON nor, where it may be, a binary message.",
+            "Content-Type must be application/json or application/x-protobuf",
         ),
         (
             "RateLimited",
@@ -158,8 +158,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         if api.services.iter().any(|service| service.options.envelope) {
             media["example"] = example;
         }
-        let mut response =
-            json!({"description": description, "content": {"application/json": media}});
+        let mut response = json!({"description": description, "content": {"application/json": media, binary::MEDIA: binary::media("google.rpc.Status")}});
         let mut headers = if retry {
             headers::retry_after()
         } else {

@@ -1,5 +1,6 @@
 //! The transcoder, from outside.
 
+mod binary;
 mod grpc;
 mod idempotency;
 mod link;

@@ -1,4 +1,4 @@
-//! Reading the body of a request: its type, its length, its encoding.
+//! Reading the body of a request: its length, its encoding. Its type is [`Form::of_body`](super::form::Form::of_body)'s.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -8,15 +8,12 @@ use tonic::Code;
 
 use super::{Body, Problem};
 
-/// Reads a JSON body of at most `max` bytes.
-pub(super) async fn read_json(
+/// Reads the body of a message, of at most `max` bytes.
+pub(super) async fn read_message(
     headers: &HeaderMap,
     body: Body,
     max: usize,
 ) -> Result<Bytes, Problem> {
-    if !is_json(headers) {
-        return Err(unsupported("Content-Type must be application/json"));
-    }
     if headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")
@@ -67,56 +64,4 @@ fn unsupported(message: &'static str) -> Problem {
         Code::InvalidArgument,
         message,
     )
-}
-
-/// Whether a body says it is JSON in UTF-8: `application/json` or a type that ends in `+json`.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let Ok(value) = value.to_str() else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    json && parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types() {
-        let check = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, value.parse().expect("a header"));
-            is_json(&headers)
-        };
-        for value in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/merge-patch+json",
-        ] {
-            assert!(check(value), "{value}");
-        }
-        for value in [
-            "text/plain",
-            "application/jsonx",
-            "text/json",
-            "application/json; charset=latin1",
-            "",
-        ] {
-            assert!(!check(value), "{value}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
-    }
 }

@@ -1,6 +1,13 @@
 //! Entity tags and the headers that compare them: RFC 9110, 8.8.3 and 13.1.
+//!
+//! A strong tag names bytes, so that an answer in another form must have another one. The tag of a resource is that of
+//! its JSON; every other form has it with a suffix: `"3.17"` is `"3.17-pb"` in the binary form. A suffix, not a weak tag:
+//! weak ones equal none in If-Match, and a caller could change nothing that it read in another form.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The suffix of the binary form.
+pub(super) const BINARY: &str = "-pb";
 
 /// What a header such as If-Match lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,33 +92,49 @@ fn read(text: &str, tags: &mut Vec<Tag>) -> Result<(), Malformed> {
     }
 }
 
-/// Whether If-None-Match says that the caller has what is tagged so: weak comparison. One that can't be read says nothing.
-pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// The tag under which the caller has what would be answered in the form with this suffix, if If-None-Match says so: weak
+/// comparison. One that can't be read says nothing.
+pub(super) fn known(headers: &HeaderMap, tag: &str, suffix: &str) -> Option<String> {
     match condition(headers, &header::IF_NONE_MATCH) {
-        Ok(Some(Condition::Any)) => true,
-        Ok(Some(Condition::Tags(tags))) => tags.iter().any(|known| known.opaque == tag),
-        Ok(None) | Err(Malformed) => false,
+        Ok(Some(Condition::Any)) => Some(format!("{tag}{suffix}")),
+        Ok(Some(Condition::Tags(tags))) => tags
+            .into_iter()
+            .map(|known| known.opaque)
+            .find(|known| known.strip_prefix(tag) == Some(suffix)),
+        Ok(None) | Err(Malformed) => None,
     }
 }
 
-/// What If-Match asks for, as a request field takes it.
+/// What If-Match asks for, as a request field takes it. Whoever has the tag of another form has the resource: its tag is
+/// asked for as well.
 pub(super) fn asked(headers: &HeaderMap) -> Result<Option<Vec<String>>, Malformed> {
     let condition = condition(headers, &header::IF_MATCH)?;
     Ok(condition.map(|condition| match condition {
         Condition::Any => vec!["*".to_owned()],
-        Condition::Tags(tags) => tags.into_iter().map(Tag::into_text).collect(),
+        Condition::Tags(tags) => tags.into_iter().flat_map(with_resource).collect(),
     }))
 }
 
-/// The ETag header of a tag; none for what can't be one.
-pub(super) fn header_value(tag: &str) -> Option<HeaderValue> {
+/// A tag, and before it the one of the resource where it is that of a form.
+fn with_resource(tag: Tag) -> impl Iterator<Item = String> {
+    let resource = tag
+        .opaque
+        .strip_suffix(BINARY)
+        .filter(|rest| !tag.weak && !rest.is_empty())
+        .map(str::to_owned);
+    resource.into_iter().chain([tag.into_text()])
+}
+
+/// The ETag header of the form with this suffix; none for what can't be one.
+pub(super) fn header_value(tag: &str, suffix: &str) -> Option<HeaderValue> {
     let sane = |byte: u8| byte > b' ' && byte != b'"' && byte != 0x7f;
     if tag.is_empty() || !tag.bytes().all(sane) {
         return None;
     }
-    let mut quoted = Vec::with_capacity(tag.len() + 2);
+    let mut quoted = Vec::with_capacity(tag.len() + suffix.len() + 2);
     quoted.push(b'"');
     quoted.extend_from_slice(tag.as_bytes());
+    quoted.extend_from_slice(suffix.as_bytes());
     quoted.push(b'"');
     HeaderValue::from_maybe_shared(bytes::Bytes::from(quoted)).ok()
 }
@@ -148,6 +171,8 @@ mod tests {
             (&["\"*\""], Some(&["*"])),
             (&["W/\"a\""], Some(&["W/\"a\""])),
             (&["\"ä\""], Some(&["ä"])),
+            (&["\"1-pb\", \"2\""], Some(&["1", "1-pb", "2"])),
+            (&["W/\"1-pb\", \"-pb\""], Some(&["W/\"1-pb\"", "-pb"])),
         ] {
             let expected = expected.map(|tags| tags.iter().map(ToString::to_string).collect());
             assert_eq!(asked_for(values), Ok(expected), "{values:?}");
@@ -178,19 +203,26 @@ mod tests {
 
     #[test]
     fn known_tags_are_compared_weakly() {
-        let known = |values: &[&str]| is_known(&headers(&header::IF_NONE_MATCH, values), "a");
+        let known =
+            |values: &[&str], suffix| known(&headers(&header::IF_NONE_MATCH, values), "a", suffix);
         for values in [&["\"a\""][..], &["W/\"a\""], &["\"b\", W/\"a\""], &["*"]] {
-            assert!(known(values), "{values:?}");
+            assert_eq!(known(values, "").as_deref(), Some("a"), "{values:?}");
         }
+        for values in [&["\"a-pb\""][..], &["\"a\", W/\"a-pb\""], &["*"]] {
+            assert_eq!(known(values, "-pb").as_deref(), Some("a-pb"), "{values:?}");
+        }
+        assert_eq!(known(&["\"a\""], "-pb"), None, "another form");
+        assert_eq!(known(&["\"a-pb\""], ""), None, "another form");
         for values in [&[][..], &["\"b\""], &["\"A\""], &["a"], &["\"b\", a"]] {
-            assert!(!known(values), "{values:?}");
+            assert_eq!(known(values, ""), None, "{values:?}");
         }
     }
 
     #[test]
     fn a_tag_is_quoted() {
-        let value = |tag| header_value(tag).map(|value| value.as_bytes().to_vec());
+        let value = |tag| header_value(tag, "").map(|value| value.as_bytes().to_vec());
         assert_eq!(value("3.17"), Some(b"\"3.17\"".to_vec()));
+        assert_eq!(header_value("3", BINARY).expect("a value"), "\"3-pb\"");
         for tag in ["", "a b", "a\"b", "a\nb"] {
             assert_eq!(value(tag), None, "{tag:?}");
         }
