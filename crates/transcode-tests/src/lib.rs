@@ -225,12 +225,23 @@ pub fn transcoder() -> Transcoder {
 
 /// As [`transcoder`], with signs of life of silent streams after some time.
 pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
-    let settings = Settings {
+    transcoder_of(Settings {
+        heartbeat,
+        ..settings()
+    })
+}
+
+/// Those of [`transcoder`].
+pub fn settings() -> Settings {
+    Settings {
         clock: || SystemTime::UNIX_EPOCH + Duration::from_mins(28_421_910),
         max_body_bytes: 4096,
-        heartbeat,
         ..Settings::default()
-    };
+    }
+}
+
+/// As [`transcoder`], with other settings.
+pub fn transcoder_of(settings: Settings) -> Transcoder {
     Transcoder::new(
         settings,
         [Box::new(stack()) as Box<dyn transcode::rest::Service>],

@@ -4,6 +4,8 @@ mod accept;
 mod bind;
 mod body;
 mod call;
+#[cfg(feature = "compression")]
+mod compression;
 mod etag;
 mod form;
 mod link;
@@ -23,6 +25,8 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
 pub use call::{Call, Decode, Input, Streaming, Unary};
+#[cfg(feature = "compression")]
+pub use compression::Compression;
 pub use link::{Links, Pages, Tokens};
 pub use render::Problem;
 
@@ -73,6 +77,9 @@ pub struct Settings {
     /// After how long without a message a stream shows that it still lives. Proxies cut off what says nothing for a
     /// minute, and only who writes learns of a caller that is gone without a word.
     pub heartbeat: Duration,
+    /// Whether and how bodies are compressed, requests and answers alike.
+    #[cfg(feature = "compression")]
+    pub compression: Option<Compression>,
 }
 
 impl Default for Settings {
@@ -97,6 +104,8 @@ impl Default for Settings {
             reasons: &ReasonTable::CANONICAL,
             envelope: false,
             heartbeat: Duration::from_secs(15),
+            #[cfg(feature = "compression")]
+            compression: None,
         }
     }
 }
@@ -177,6 +186,11 @@ impl Transcoder {
     {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
+        #[cfg(feature = "compression")]
+        let compression = self.settings().compression.as_ref().map(|compression| {
+            let accepted = compression::Coding::accepted(&parts.headers);
+            (compression, accepted)
+        });
         let response = match found {
             Match::Found(binding, target) => {
                 let call = Call {
@@ -198,6 +212,13 @@ impl Transcoder {
                 self.refuse(&parts, Problem::method_not_allowed(&methods))
             }
             Match::NotFound => self.refuse(&parts, Problem::no_such_resource()),
+        };
+        #[cfg(feature = "compression")]
+        let response = match compression {
+            Some((compression, accepted)) => {
+                compression::answer(compression, accepted, head, response).await
+            }
+            None => response,
         };
         if head {
             without_body(response)

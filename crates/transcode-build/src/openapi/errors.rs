@@ -114,7 +114,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             "UnsupportedMediaType",
             3,
             false,
-            "The body is neither JSON nor, where it may be, a binary message.",
+            "The body is neither JSON nor, where it may be, a binary message, or is coded in a way that is not taken.",
             "Content-Type must be application/json or application/x-protobuf",
         ),
         (

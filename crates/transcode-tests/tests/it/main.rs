@@ -1,6 +1,7 @@
 //! The transcoder, from outside.
 
 mod binary;
+mod compression;
 mod grpc;
 mod idempotency;
 mod link;

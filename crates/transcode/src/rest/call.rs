@@ -361,7 +361,7 @@ impl Call {
             transcoder,
         } = self;
         let body = std::mem::replace(body, Body::empty());
-        let max = transcoder.settings().max_body_bytes;
+        let settings = transcoder.settings();
         let path = parts.uri.path();
         // What a body names is known of JSON only.
         let (mut message, mut context, named) = if binding.body == spec::Body::None {
@@ -372,7 +372,7 @@ impl Call {
         } else {
             match (Form::of_body(&parts.headers), input.decode_binary) {
                 (Some(Form::Json), _) => {
-                    let bytes = body::read_message(&parts.headers, body, max);
+                    let bytes = body::read_message(&parts.headers, body, settings);
                     let bytes = bytes.await.map_err(Failure::Problem)?;
                     let mut context = json::Context::with_mask();
                     let mut message = (input.decode)(&bytes, &mut context)
@@ -383,7 +383,7 @@ impl Call {
                     (message, context, Some(named))
                 }
                 (Some(Form::Binary(_)), Some(decode)) => {
-                    let bytes = body::read_message(&parts.headers, body, max);
+                    let bytes = body::read_message(&parts.headers, body, settings);
                     let bytes = bytes.await.map_err(Failure::Problem)?;
                     let mut message = decode(&bytes)
                         .map_err(|error| malformed("Malformed protobuf message", &error))?;

@@ -1,13 +1,22 @@
 //! Entity tags and the headers that compare them: RFC 9110, 8.8.3 and 13.1.
 //!
 //! A strong tag names bytes, so that an answer in another form must have another one. The tag of a resource is that of
-//! its JSON; every other form has it with a suffix: `"3.17"` is `"3.17-pb"` in the binary form. A suffix, not a weak tag:
-//! weak ones equal none in If-Match, and a caller could change nothing that it read in another form.
+//! its JSON; every other form has it with a suffix: `"3.17"` is `"3.17-pb"` in the binary form, and either of them ends
+//! with `-gzip`, `-br` or `-zstd` where it is compressed. A suffix, not a weak tag: weak ones equal none in If-Match, and
+//! a caller could change nothing that it read in another form.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// The suffix of the binary form.
 pub(super) const BINARY: &str = "-pb";
+
+/// The suffixes of what is compressed.
+const CODED: [&str; 3] = ["-gzip", "-br", "-zstd"];
+
+/// A tag without the suffix of a coding; none for one that has none.
+fn without_coding(tag: &str) -> Option<&str> {
+    CODED.iter().find_map(|suffix| tag.strip_suffix(suffix))
+}
 
 /// What a header such as If-Match lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,15 +101,17 @@ fn read(text: &str, tags: &mut Vec<Tag>) -> Result<(), Malformed> {
     }
 }
 
-/// The tag under which the caller has what would be answered in the form with this suffix, if If-None-Match says so: weak
-/// comparison. One that can't be read says nothing.
+/// The tag under which the caller has what would be answered in the form with this suffix, compressed or not, if
+/// If-None-Match says so: weak comparison. One that can't be read says nothing.
 pub(super) fn known(headers: &HeaderMap, tag: &str, suffix: &str) -> Option<String> {
     match condition(headers, &header::IF_NONE_MATCH) {
         Ok(Some(Condition::Any)) => Some(format!("{tag}{suffix}")),
-        Ok(Some(Condition::Tags(tags))) => tags
-            .into_iter()
-            .map(|known| known.opaque)
-            .find(|known| known.strip_prefix(tag) == Some(suffix)),
+        Ok(Some(Condition::Tags(tags))) => {
+            tags.into_iter().map(|known| known.opaque).find(|known| {
+                let same = |known: &str| known.strip_prefix(tag) == Some(suffix);
+                same(known) || without_coding(known).is_some_and(same)
+            })
+        }
         Ok(None) | Err(Malformed) => None,
     }
 }
@@ -115,14 +126,17 @@ pub(super) fn asked(headers: &HeaderMap) -> Result<Option<Vec<String>>, Malforme
     }))
 }
 
-/// A tag, and before it the one of the resource where it is that of a form.
-fn with_resource(tag: Tag) -> impl Iterator<Item = String> {
-    let resource = tag
-        .opaque
-        .strip_suffix(BINARY)
-        .filter(|rest| !tag.weak && !rest.is_empty())
-        .map(str::to_owned);
-    resource.into_iter().chain([tag.into_text()])
+/// A tag, and before it what it is without the suffixes it may have of a form.
+fn with_resource(tag: Tag) -> Vec<String> {
+    let mut all = Vec::new();
+    if !tag.weak {
+        let packed = without_coding(&tag.opaque);
+        let binary = packed.unwrap_or(&tag.opaque).strip_suffix(BINARY);
+        let forms = [binary, packed].into_iter().flatten();
+        all.extend(forms.filter(|form| !form.is_empty()).map(str::to_owned));
+    }
+    all.push(tag.into_text());
+    all
 }
 
 /// The ETag header of the form with this suffix; none for what can't be one.
@@ -172,6 +186,8 @@ mod tests {
             (&["W/\"a\""], Some(&["W/\"a\""])),
             (&["\"ä\""], Some(&["ä"])),
             (&["\"1-pb\", \"2\""], Some(&["1", "1-pb", "2"])),
+            (&["\"1-br\""], Some(&["1", "1-br"])),
+            (&["\"1-pb-gzip\""], Some(&["1", "1-pb", "1-pb-gzip"])),
             (&["W/\"1-pb\", \"-pb\""], Some(&["W/\"1-pb\"", "-pb"])),
         ] {
             let expected = expected.map(|tags| tags.iter().map(ToString::to_string).collect());
@@ -211,6 +227,12 @@ mod tests {
         for values in [&["\"a-pb\""][..], &["\"a\", W/\"a-pb\""], &["*"]] {
             assert_eq!(known(values, "-pb").as_deref(), Some("a-pb"), "{values:?}");
         }
+        for coded in ["a-gzip", "a-br", "a-zstd"] {
+            let quoted = format!("\"{coded}\"");
+            assert_eq!(known(&[&quoted], "").as_deref(), Some(coded));
+            assert_eq!(known(&[&quoted], "-pb"), None, "another form");
+        }
+        assert_eq!(known(&["\"a-pb-br\""], "-pb").as_deref(), Some("a-pb-br"));
         assert_eq!(known(&["\"a\""], "-pb"), None, "another form");
         assert_eq!(known(&["\"a-pb\""], ""), None, "another form");
         for values in [&[][..], &["\"b\""], &["\"A\""], &["a"], &["\"b\", a"]] {
