@@ -4,6 +4,7 @@ mod binary;
 mod errors;
 mod headers;
 mod operation;
+mod stream;
 
 use serde_json::{Map, Value, json};
 

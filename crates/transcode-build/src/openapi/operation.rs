@@ -408,7 +408,7 @@ fn success(
         ),
     };
     if method.streaming {
-        return stream(output, &data, &example);
+        return super::stream::answer(schemas, output, &data, &example);
     }
     let mut media = if service.options.envelope {
         let name = format!("{}Envelope", output.path.join(""));
@@ -473,24 +473,6 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
 
 fn etag_header() -> Value {
     json!({"description": "Entity tag of the resource, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}})
-}
-
-/// The answer of an RPC whose answer is a stream.
-fn stream(output: &Message, data: &Value, example: &Value) -> Value {
-    let about = output.docs.lines().next().unwrap_or_default();
-    let description = format!(
-        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
-         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
-         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
-    );
-    let mut media = json!({"schema": data});
-    if example.is_object() {
-        media["example"] = example.clone();
-    }
-    json!({
-        "description": description.trim_start(),
-        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
-    })
 }
 
 fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {

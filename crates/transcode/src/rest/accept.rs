@@ -13,13 +13,16 @@ pub(super) enum Format {
     EventStream,
     /// A JSON text on each line, `application/x-ndjson`.
     JsonLines,
+    /// One JSON array, `application/json`: for callers who read an answer as a whole.
+    JsonArray,
 }
 
 impl Format {
     /// All of them, the preferred one first, with what the answer says it is.
-    const ALL: [(Self, &'static str); 2] = [
+    const ALL: [(Self, &'static str); 3] = [
         (Self::EventStream, "text/event-stream"),
         (Self::JsonLines, "application/x-ndjson"),
+        (Self::JsonArray, JSON),
     ];
 
     /// What the answer says it is.
@@ -27,6 +30,7 @@ impl Format {
         match self {
             Self::EventStream => Self::ALL[0].1,
             Self::JsonLines => Self::ALL[1].1,
+            Self::JsonArray => Self::ALL[2].1,
         }
     }
 
@@ -205,7 +209,15 @@ mod tests {
                 "application/x-ndjson, */*; q=0.001",
                 Some(Format::JsonLines),
             ),
-            ("application/json", None),
+            ("application/json", Some(Format::JsonArray)),
+            (
+                "application/json, application/x-ndjson",
+                Some(Format::JsonLines),
+            ),
+            (
+                "application/json, text/event-stream;q=0.9",
+                Some(Format::JsonArray),
+            ),
             ("text/html, application/xhtml+xml", None),
             ("text/event-stream;q=0", None),
             ("*/*;q=0", None),

@@ -227,9 +227,9 @@ impl Call {
     {
         let reply = self.reply(accept::error(&self.parts.headers));
         let format = Format::accepted(&self.parts.headers);
-        let refused = format
-            .is_none()
-            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
+        let refused = format.is_none().then(|| {
+            Problem::not_acceptable("text/event-stream, application/x-ndjson or application/json")
+        });
         let spec = reply.binding.spec;
         let framing = Framing {
             format: format.unwrap_or(Format::EventStream),
@@ -243,8 +243,13 @@ impl Call {
                 let (metadata, messages, _) = answer.into_parts();
                 let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
                 let opened = stream::answer(framing, heartbeat, messages).await;
-                let mut response =
-                    opened.unwrap_or_else(|status| reply.failure(Failure::Status(status)));
+                let mut response = match opened {
+                    Ok(mut response) => {
+                        render::vary(response.headers_mut(), "accept");
+                        response
+                    }
+                    Err(status) => reply.failure(Failure::Status(status)),
+                };
                 render::metadata(&metadata, response.headers_mut());
                 policy.annotate(spec, &admission, response.headers_mut());
                 Ok(response)
