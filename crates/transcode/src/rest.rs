@@ -6,6 +6,7 @@ mod body;
 mod call;
 #[cfg(feature = "compression")]
 mod compression;
+mod details;
 mod etag;
 mod form;
 mod link;

@@ -175,6 +175,20 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
     Value::Object(responses)
 }
 
+/// The schema of details that are messages.
+pub(super) fn typed() -> Value {
+    json!({
+        "type": "array",
+        "description": "Details that nothing else in the answer says, such as `google.rpc.Help`: each with its type and, \
+                        where that is of `google.rpc`, its fields.",
+        "items": {
+            "type": "object",
+            "required": ["@type"],
+            "properties": {"@type": {"type": "string", "description": "URL of the type."}},
+        },
+    })
+}
+
 fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
     let named = schemas
         .api
@@ -212,20 +226,21 @@ fn error(schemas: &mut Schemas<'_>) -> Value {
         "additionalProperties": {"type": "string"},
         "examples": [{"limit": "Must be between 1 and 100"}],
     });
+    let typed = typed();
     let message = json!({"type": "string", "description": "For people.", "examples": ["Invalid query parameters"]});
     if !api.services.iter().any(|service| service.options.envelope) {
         return schemas.add("Error", |_| {
             json!({
                 "type": "object",
                 "required": ["code", "reason", "message"],
-                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details},
+                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details, "errorDetails": typed},
             })
         });
     }
     let error = json!({
         "type": "object",
         "required": ["code", "message"],
-        "properties": {"code": code, "message": message, "details": details},
+        "properties": {"code": code, "message": message, "details": details, "errorDetails": typed},
     });
     let meta = json!({
         "type": "object",

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::errors::typed;
 use crate::ir::Message;
 use crate::schema::Schemas;
 
@@ -16,7 +17,7 @@ pub(super) fn answer(
     let description = format!(
         "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
          server-sent event, a line of JSON or an element of the array. A later failure ends it with the event `error`, \
-         or with the line or the last element `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` \
+         or with the line or the last element `{{\"error\": …}}`, of `{{code, reason, message, details, errorDetails}}`, where `code` \
          is the gRPC code."
     );
     let mut media = json!({"schema": data});
@@ -49,6 +50,7 @@ fn failure(schemas: &mut Schemas<'_>) -> Value {
                     "reason": {"type": "string", "description": "Why the stream failed."},
                     "message": {"type": "string", "description": "For people."},
                     "details": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "errorDetails": typed(),
                 },
             }},
         })

@@ -2,6 +2,7 @@
 
 mod binary;
 mod compression;
+mod errors;
 mod grpc;
 mod idempotency;
 mod link;

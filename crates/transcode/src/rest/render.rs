@@ -7,10 +7,12 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::Value;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::details::{self, Fields};
 use super::form::{Form, JSON};
 use super::{Body, RequestContext, Settings, Unary, etag, rpc};
 use crate::json::kind::camel_case;
@@ -332,7 +334,8 @@ fn problem_json(
             error: Error {
                 code: problem.name(reasons),
                 message: &problem.message,
-                details: Details(&problem.details),
+                details: Fields(&problem.details),
+                typed: details::typed(&problem.origin),
             },
             meta: Meta {
                 settings,
@@ -374,8 +377,10 @@ struct Envelope<'a> {
 struct Error<'a> {
     code: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Details::is_empty")]
-    details: Details<'a>,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    details: Fields<'a>,
+    #[serde(rename = "errorDetails", skip_serializing_if = "Vec::is_empty")]
+    typed: Vec<Value>,
 }
 
 /// An error without the envelope, after `google.rpc.Status`.
@@ -384,8 +389,10 @@ struct RpcStatus<'a> {
     code: i32,
     reason: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Details::is_empty")]
-    details: Details<'a>,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    details: Fields<'a>,
+    #[serde(rename = "errorDetails", skip_serializing_if = "Vec::is_empty")]
+    typed: Vec<Value>,
 }
 
 impl<'a> RpcStatus<'a> {
@@ -394,23 +401,9 @@ impl<'a> RpcStatus<'a> {
             code: problem.code as i32,
             reason: problem.name(reasons),
             message: &problem.message,
-            details: Details(&problem.details),
+            details: Fields(&problem.details),
+            typed: details::typed(&problem.origin),
         }
-    }
-}
-
-/// `{field: text}`.
-struct Details<'a>(&'a [(String, String)]);
-
-impl Details<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Details<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(field, text)| (field, text)))
     }
 }
 
