@@ -131,6 +131,14 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// As [`insert`], of a text that is not copied.
+fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    let bytes = bytes::Bytes::from_static(value.as_bytes());
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
+        headers.insert(name, value);
+    }
+}
+
 /// Says that an answer depends on a header of its request.
 pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
     headers.append(header::VARY, HeaderValue::from_static(name));
@@ -238,7 +246,7 @@ where
     };
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    insert_static(headers, header::CACHE_CONTROL, spec.cache_control);
     metadata(answer.metadata(), headers);
     if let Some(location) = unary.location.and_then(|location| location(message)) {
         insert(headers, header::LOCATION, &location);
@@ -252,7 +260,7 @@ pub(super) fn not_modified(spec: &MethodSpec, tag: &str) -> Response<Body> {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
-    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    insert_static(headers, header::CACHE_CONTROL, spec.cache_control);
     if let Some(tag) = etag::header_value(tag, "") {
         headers.insert(header::ETAG, tag);
     }
