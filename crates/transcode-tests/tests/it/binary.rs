@@ -200,6 +200,36 @@ async fn a_field_has_one_place() {
         "{:?}",
         fields(&response)
     );
+    // Where the body is the whole request, whatever presence a field has; 0 and nothing are two things where it has one.
+    let whole = |text: &str, maybe, choice| EchoRequest {
+        text: text.to_owned(),
+        maybe,
+        choice,
+        ..EchoRequest::default()
+    };
+    let word = |word: &str| Some(Choice::Word(word.to_owned()));
+    for (body, twice) in [
+        (whole("", None, None), &[][..]),
+        (whole("a", Some(0), None), &[]),
+        (whole("b", None, None), &["text"]),
+        (whole("b", Some(1), None), &["text", "maybe"]),
+        (whole("", None, word("x")), &["word"]),
+        (whole("", None, word("y")), &["word"]),
+        (whole("", None, Some(Choice::Number(0))), &["word"]),
+    ] {
+        let request = with(Request::post("/v1/echo/a/0/x"));
+        let response = send(request, body.encode_to_vec()).await;
+        if twice.is_empty() {
+            let echo: EchoRequest = message(&response);
+            assert_eq!(echo, whole("a", Some(0), word("x")), "{body:?}");
+        } else {
+            let fields: Vec<_> = fields(&response)
+                .into_iter()
+                .map(|(field, _)| field)
+                .collect();
+            assert_eq!(fields, twice, "{body:?}");
+        }
+    }
     // The query has the fields around the body only.
     let nested = Nested::default().encode_to_vec();
     let uri = "/v1/echo/hello/nested?maybe=5";

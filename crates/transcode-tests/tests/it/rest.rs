@@ -435,7 +435,7 @@ fn the_description_has_every_operation() {
         .values()
         .map(|path| path.as_object().map_or(0, serde_json::Map::len))
         .sum();
-    assert_eq!(operations, 16, "{:?}", paths.keys());
+    assert_eq!(operations, 17, "{:?}", paths.keys());
     assert!(
         paths.contains_key("/v1/shelves/{name}/books/{name2}:lend"),
         "{:?}",

@@ -31,7 +31,8 @@ pub(super) fn path<M: Binder>(
 }
 
 /// As [`path`], over a message that came in binary, which does not say what it names: a field that has a value, and
-/// another one than the path says, is given twice. `given` tells for each variable whether its field has a value.
+/// another one than the path says, is given twice. A oneof that is set is refused whatever it holds, as binding does it
+/// everywhere. `given` tells of a variable, by its number, whether its field has a value.
 pub(super) fn path_over<M: Binder + Message>(
     message: &mut M,
     binding: &Binding,

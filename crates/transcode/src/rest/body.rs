@@ -21,6 +21,10 @@ pub(super) async fn read_message(
     if !headers.contains_key(header::CONTENT_ENCODING) {
         return read(body, max).await;
     }
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    if values.into_iter().any(|value| value.to_str().is_err()) {
+        return Err(uncoded(UNKNOWN_CODING, settings));
+    }
     let mut codings = elements(headers, &header::CONTENT_ENCODING)
         .map(str::trim)
         .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
@@ -41,7 +45,7 @@ async fn coded(name: &str, mut body: Body, settings: &Settings) -> Result<Bytes,
 
     let max = settings.max_body_bytes;
     let found = Coding::named(name).filter(|_| settings.compression.is_some());
-    let coding = found.ok_or_else(|| uncoded("Content-Encoding is not supported", settings))?;
+    let coding = found.ok_or_else(|| uncoded(UNKNOWN_CODING, settings))?;
     let refused = |refused| match refused {
         Refused::TooLarge => too_large(max),
         Refused::Malformed => bad("The body is not what Content-Encoding says"),
@@ -73,7 +77,7 @@ async fn coded(name: &str, mut body: Body, settings: &Settings) -> Result<Bytes,
 
 #[cfg(not(feature = "compression"))]
 async fn coded(_: &str, _: Body, settings: &Settings) -> Result<Bytes, Problem> {
-    Err(uncoded("Content-Encoding is not supported", settings))
+    Err(uncoded(UNKNOWN_CODING, settings))
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
@@ -95,6 +99,9 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
         Err(_) => Err(bad(ENDED_EARLY)),
     }
 }
+
+/// What is wrong with a body of a coding that is not taken.
+const UNKNOWN_CODING: &str = "Content-Encoding is not supported";
 
 /// What is wrong with a body that its connection did not bring whole.
 const ENDED_EARLY: &str = "The body ended early";
