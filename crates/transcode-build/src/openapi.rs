@@ -1,8 +1,10 @@
 //! The OpenAPI 3.1 description of a contract.
 
+mod binary;
 mod errors;
 mod headers;
 mod operation;
+mod stream;
 
 use serde_json::{Map, Value, json};
 

@@ -4,9 +4,14 @@ mod accept;
 mod bind;
 mod body;
 mod call;
+#[cfg(feature = "compression")]
+mod compression;
+mod details;
 mod etag;
+mod form;
 mod link;
 mod render;
+mod rpc;
 mod stream;
 
 use std::convert::Infallible;
@@ -17,13 +22,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Input, Streaming, Unary};
+pub use call::{Call, Decode, Input, Streaming, Unary};
+#[cfg(feature = "compression")]
+pub use compression::Compression;
 pub use link::{Links, Pages, Tokens};
 pub use render::Problem;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use form::Form;
 
 use crate::router::{Match, Router};
 use crate::spec::{Binding, ReasonTable};
@@ -68,6 +78,9 @@ pub struct Settings {
     /// After how long without a message a stream shows that it still lives. Proxies cut off what says nothing for a
     /// minute, and only who writes learns of a caller that is gone without a word.
     pub heartbeat: Duration,
+    /// Whether and how bodies are compressed, requests and answers alike.
+    #[cfg(feature = "compression")]
+    pub compression: Option<Compression>,
 }
 
 impl Default for Settings {
@@ -92,6 +105,8 @@ impl Default for Settings {
             reasons: &ReasonTable::CANONICAL,
             envelope: false,
             heartbeat: Duration::from_secs(15),
+            #[cfg(feature = "compression")]
+            compression: None,
         }
     }
 }
@@ -172,6 +187,11 @@ impl Transcoder {
     {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
+        #[cfg(feature = "compression")]
+        let compression = self.settings().compression.as_ref().map(|compression| {
+            let accepted = compression::Coding::accepted(&parts.headers);
+            (compression, accepted)
+        });
         let response = match found {
             Match::Found(binding, target) => {
                 let call = Call {
@@ -190,9 +210,16 @@ impl Transcoder {
                 response
             }
             Match::MethodNotAllowed(methods) => {
-                self.answer(&parts.extensions, Problem::method_not_allowed(&methods))
+                self.refuse(&parts, Problem::method_not_allowed(&methods))
             }
-            Match::NotFound => self.answer(&parts.extensions, Problem::no_such_resource()),
+            Match::NotFound => self.refuse(&parts, Problem::no_such_resource()),
+        };
+        #[cfg(feature = "compression")]
+        let response = match compression {
+            Some((compression, accepted)) => {
+                compression::answer(compression, accepted, head, response).await
+            }
+            None => response,
         };
         if head {
             without_body(response)
@@ -203,6 +230,23 @@ impl Transcoder {
 
     /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
     pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
+        self.answer_in(Form::Json, extensions, problem)
+    }
+
+    /// Renders the error of a request that reaches no RPC, in the form that its caller takes.
+    fn refuse(&self, parts: &Parts, problem: Problem) -> Response<Body> {
+        let form = accept::error(&parts.headers);
+        let mut response = self.answer_in(form, &parts.extensions, problem);
+        render::vary(response.headers_mut(), "accept");
+        response
+    }
+
+    fn answer_in(
+        &self,
+        form: Form,
+        extensions: &http::Extensions,
+        problem: Problem,
+    ) -> Response<Body> {
         let settings = self.settings();
         render::problem_of(
             settings,
@@ -210,6 +254,7 @@ impl Transcoder {
             settings.reasons,
             settings.envelope,
             problem,
+            form,
         )
     }
 

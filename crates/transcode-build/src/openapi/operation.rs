@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::headers;
+use super::{binary, headers};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
@@ -125,28 +125,38 @@ fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option
         Role::Input
     };
     let api = schemas.api;
-    let (schema, example) = match &binding.body {
+    let (schema, example, bytes) = match &binding.body {
         Body::None => return None,
         Body::Whole => (
             schemas.message(&method.input, Role::Input),
             schemas.example(&method.input, Role::Input),
+            Some(binary::media(&method.input)),
         ),
         Body::Field(name) => {
             let field = api.messages[&method.input].field(name)?;
-            match &field.ty {
+            let (schema, example) = match &field.ty {
                 Type::Message(name) if field.shape != Shape::Repeated => {
                     (schemas.message(name, role), schemas.example(name, role))
                 }
                 _ => (schemas.field(field, role), Value::Null),
-            }
+            };
+            (schema, example, binary::of_field(field))
         }
     };
     let mut media = json!({"schema": schema});
     if example.is_object() {
         media["example"] = example;
     }
-    Some(json!({"required": true, "content": {"application/json": media}}))
+    let mut content = json!({"application/json": media});
+    if let Some(bytes) = bytes {
+        content[binary::MEDIA] = bytes;
+    }
+    Some(json!({"required": true, "content": content}))
 }
+
+/// What an update does without a mask.
+const MASK: &str = "Without it an update changes the fields that its body in JSON names. A binary body does not say \
+                    which fields it names, and needs it.";
 
 fn parameters(
     schemas: &mut Schemas<'_>,
@@ -190,11 +200,7 @@ fn parameters(
                 matches!((bound.map(|bound| &bound.shape), &field.shape),
                     (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
             });
-            // The mask of a PATCH is made of the keys of its body.
-            let mask = field.name == "update_mask"
-                && binding.method == "PATCH"
-                && field.ty == Type::WellKnown(WellKnown::FieldMask);
-            in_body || in_path || sibling || mask
+            in_body || in_path || sibling
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
             query(
@@ -204,6 +210,20 @@ fn parameters(
                 &mut vec![method.input.clone()],
                 &mut parameters,
             );
+        }
+        // The mask of a PATCH is made of the keys of its body.
+        let mask = input.field("update_mask").filter(|field| {
+            binding.method == "PATCH" && field.ty == Type::WellKnown(WellKnown::FieldMask)
+        });
+        let name = mask.map(|field| &field.json_name);
+        for parameter in &mut parameters {
+            if name.is_some_and(|name| parameter["name"] == **name && parameter["in"] == "query") {
+                let docs = parameter["description"].as_str().unwrap_or_default();
+                parameter["description"] = json!(format!("{docs}\n\n{MASK}").trim_start());
+                if let Some(parameter) = parameter.as_object_mut() {
+                    parameter.remove("required");
+                }
+            }
         }
     }
     parameters.extend(last_event_id(schemas, method, input));
@@ -337,7 +357,7 @@ fn answers(
             "Conflict",
             reason("CONFLICT") || reason("ALREADY_EXISTS") || method.options.idempotency_key,
         ),
-        ("406", "NotAcceptable", method.streaming),
+        ("406", "NotAcceptable", method.options.success_status != 204),
         (
             "412",
             "PreconditionFailed",
@@ -371,19 +391,24 @@ fn success(
         return json!({"description": "Done; there is nothing to say."});
     }
     let output = &api.messages[&method.output];
-    let (data, example) = match binding
+    let (data, example, bytes) = match binding
         .response_body
         .as_deref()
         .and_then(|name| output.field(name))
     {
-        Some(field) => (schemas.field(field, Role::Output), Value::Null),
+        Some(field) => (
+            schemas.field(field, Role::Output),
+            Value::Null,
+            binary::of_answer(field),
+        ),
         None => (
             schemas.message(&method.output, Role::Output),
             schemas.example(&method.output, Role::Output),
+            Some(binary::media(&method.output)),
         ),
     };
     if method.streaming {
-        return stream(output, &data, &example);
+        return super::stream::answer(schemas, output, &data, &example);
     }
     let mut media = if service.options.envelope {
         let name = format!("{}Envelope", output.path.join(""));
@@ -411,9 +436,13 @@ fn success(
             example
         };
     }
+    let mut content = json!({"application/json": media});
+    if let Some(bytes) = bytes {
+        content[binary::MEDIA] = bytes;
+    }
     json!({
         "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
-        "content": {"application/json": media},
+        "content": content,
     })
 }
 
@@ -444,24 +473,6 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
 
 fn etag_header() -> Value {
     json!({"description": "Entity tag of the resource, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}})
-}
-
-/// The answer of an RPC whose answer is a stream.
-fn stream(output: &Message, data: &Value, example: &Value) -> Value {
-    let about = output.docs.lines().next().unwrap_or_default();
-    let description = format!(
-        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
-         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
-         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
-    );
-    let mut media = json!({"schema": data});
-    if example.is_object() {
-        media["example"] = example.clone();
-    }
-    json!({
-        "description": description.trim_start(),
-        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
-    })
 }
 
 fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {

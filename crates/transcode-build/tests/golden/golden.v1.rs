@@ -1296,13 +1296,22 @@ impl<
                             request.shelf = body;
                             Ok(request)
                         },
-                        mask: Some(|request, paths| {
-                            request
-                                .update_mask
-                                .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
-                                    paths,
-                                });
+                        decode_binary: Some(|bytes| {
+                            let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
+                            let body = Some(::transcode::prost::Message::decode(bytes)?);
+                            request.shelf = body;
+                            Ok(request)
                         }),
+                        given: |request, variable| match variable {
+                            0usize => {
+                                request
+                                    .shelf
+                                    .as_ref()
+                                    .is_some_and(|value| !value.name.is_empty())
+                            }
+                            _ => false,
+                        },
+                        mask: Some(|request| &mut request.update_mask),
                         last_event_id: None,
                         resource: update_shelf_resource,
                         if_match: None,
@@ -1311,6 +1320,7 @@ impl<
                         json,
                         answer,
                     ),
+                    binary: Some(::transcode::prost::Message::encode_to_vec),
                     whole: false,
                     location: Some(|answer| {
                         let mut location = ::std::string::String::new();
@@ -1338,6 +1348,8 @@ impl<
                 > = ::transcode::rest::Streaming {
                     input: ::transcode::rest::Input {
                         decode: |_, _| Ok(::core::default::Default::default()),
+                        decode_binary: None,
+                        given: |_, _| false,
                         mask: None,
                         last_event_id: Some(|request, id| request.after = Some(id)),
                         resource: watch_shelves_resource,

@@ -1,4 +1,4 @@
-//! Reading the body of a request: its type, its length, its encoding.
+//! Reading the body of a request: its length, its encoding. Its type is [`Form::of_body`](super::form::Form::of_body)'s.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -6,24 +6,78 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tonic::Code;
 
-use super::{Body, Problem};
+use super::accept::elements;
+use super::{Body, Problem, Settings};
+#[cfg(feature = "compression")]
+use crate::status::UNEXPECTED;
 
-/// Reads a JSON body of at most `max` bytes.
-pub(super) async fn read_json(
+/// Reads the body of a message, of at most so many bytes as it may have.
+pub(super) async fn read_message(
     headers: &HeaderMap,
     body: Body,
-    max: usize,
+    settings: &Settings,
 ) -> Result<Bytes, Problem> {
-    if !is_json(headers) {
-        return Err(unsupported("Content-Type must be application/json"));
+    let max = settings.max_body_bytes;
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return read(body, max).await;
     }
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
-        return Err(unsupported("Content-Encoding is not supported"));
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    if values.into_iter().any(|value| value.to_str().is_err()) {
+        return Err(uncoded(UNKNOWN_CODING, settings));
     }
-    read(body, max).await
+    let mut codings = elements(headers, &header::CONTENT_ENCODING)
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    match (codings.next(), codings.next()) {
+        (None, _) => read(body, max).await,
+        (Some(name), None) => coded(name, body, settings).await,
+        (Some(_), Some(_)) => Err(uncoded(
+            "Content-Encoding must name one coding, not several",
+            settings,
+        )),
+    }
+}
+
+/// Unpacks a body as it comes.
+#[cfg(feature = "compression")]
+async fn coded(name: &str, mut body: Body, settings: &Settings) -> Result<Bytes, Problem> {
+    use super::compression::{Coding, Decoder, Refused};
+
+    let max = settings.max_body_bytes;
+    let found = Coding::named(name).filter(|_| settings.compression.is_some());
+    let coding = found.ok_or_else(|| uncoded(UNKNOWN_CODING, settings))?;
+    let refused = |refused| match refused {
+        Refused::TooLarge => too_large(max),
+        Refused::Malformed => bad("The body is not what Content-Encoding says"),
+    };
+    let Ok(mut decoder) = Decoder::new(coding, max) else {
+        return Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Code::Internal,
+            UNEXPECTED,
+        ));
+    };
+    // What is packed may be no larger either: bytes that say nothing cost time.
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large(max));
+    }
+    let mut left = max;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| bad(ENDED_EARLY))?;
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        left = left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| too_large(max))?;
+        decoder.write(&bytes).map_err(refused)?;
+    }
+    decoder.finish().map(Bytes::from).map_err(refused)
+}
+
+#[cfg(not(feature = "compression"))]
+async fn coded(_: &str, _: Body, settings: &Settings) -> Result<Bytes, Problem> {
+    Err(uncoded(UNKNOWN_CODING, settings))
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
@@ -31,92 +85,59 @@ pub(super) async fn refuse(body: Body) -> Result<(), Problem> {
     if body.is_end_stream() || matches!(read(body, 1).await, Ok(bytes) if bytes.is_empty()) {
         Ok(())
     } else {
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            Code::InvalidArgument,
-            "This request takes no body",
-        ))
+        Err(bad("This request takes no body"))
     }
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::InvalidArgument,
-            format!("The body must not be larger than {max} bytes"),
-        )
-    };
     if body.size_hint().lower() > max as u64 {
-        return Err(too_large());
+        return Err(too_large(max));
     }
     match Limited::new(body, max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            Code::InvalidArgument,
-            "The body ended early",
-        )),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max)),
+        Err(_) => Err(bad(ENDED_EARLY)),
     }
 }
 
-fn unsupported(message: &'static str) -> Problem {
+/// What is wrong with a body of a coding that is not taken.
+const UNKNOWN_CODING: &str = "Content-Encoding is not supported";
+
+/// What is wrong with a body that its connection did not bring whole.
+const ENDED_EARLY: &str = "The body ended early";
+
+fn bad(message: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+}
+
+fn too_large(max: usize) -> Problem {
+    let message = format!("The body must not be larger than {max} bytes");
     Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::PAYLOAD_TOO_LARGE,
         Code::InvalidArgument,
         message,
     )
 }
 
-/// Whether a body says it is JSON in UTF-8: `application/json` or a type that ends in `+json`.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let Ok(value) = value.to_str() else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    json && parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    })
+/// The error of a body whose coding is not taken, with those that are.
+fn uncoded(message: &'static str, settings: &Settings) -> Problem {
+    let problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::InvalidArgument,
+        message,
+    );
+    problem.with_header(header::ACCEPT_ENCODING, codings(settings))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types() {
-        let check = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, value.parse().expect("a header"));
-            is_json(&headers)
-        };
-        for value in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/merge-patch+json",
-        ] {
-            assert!(check(value), "{value}");
-        }
-        for value in [
-            "text/plain",
-            "application/jsonx",
-            "text/json",
-            "application/json; charset=latin1",
-            "",
-        ] {
-            assert!(!check(value), "{value}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
+#[cfg(feature = "compression")]
+fn codings(settings: &Settings) -> &'static str {
+    match settings.compression {
+        Some(_) => super::compression::NAMES,
+        None => "identity",
     }
+}
+
+#[cfg(not(feature = "compression"))]
+fn codings(_: &Settings) -> &'static str {
+    "identity"
 }

@@ -7,13 +7,15 @@ use futures_core::Stream;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use prost::Message;
+use prost_types::FieldMask;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
 use super::accept::Format;
+use super::form::Form;
 use super::link::Links;
 use super::stream::{self, Framing};
-use super::{Body, Problem, RequestContext, Transcoder, bind, body, etag, render};
+use super::{Body, Problem, RequestContext, Transcoder, accept, bind, body, etag, form, render};
 use crate::Violations;
 use crate::idempotency;
 use crate::json::{self, Binder};
@@ -31,12 +33,20 @@ pub struct Call {
     pub(super) transcoder: Transcoder,
 }
 
+/// Reads a message from its bytes.
+pub type Decode<M> = fn(&[u8]) -> Result<M, prost::DecodeError>;
+
 /// How a request becomes a message; generated.
 pub struct Input<Req> {
     /// Reads the body into a request. Fails only on text that is not JSON.
     pub decode: fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>,
-    /// Says which fields of the body's message were given, in proto paths, unless the request says it itself.
-    pub mask: Option<fn(&mut Req, Vec<String>)>,
+    /// Reads a binary body into a request, where the body is a message.
+    pub decode_binary: Option<Decode<Req>>,
+    /// Whether the field of a variable of the path, by its number, has a value. Asked of requests that came in binary.
+    pub given: fn(&Req, usize) -> bool,
+    /// Where a request says which fields of the body's message are meant: where it does not, those that a body in JSON
+    /// names, in proto paths.
+    pub mask: Option<fn(&mut Req) -> &mut Option<FieldMask>>,
     /// Puts the Last-Event-ID header into the request.
     pub last_event_id: Option<fn(&mut Req, String)>,
     /// Names what a request is about.
@@ -51,6 +61,8 @@ pub struct Unary<Req, Res> {
     pub input: Input<Req>,
     /// Writes the JSON of an answer.
     pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// The bytes of an answer in the binary form, where its body is a message.
+    pub binary: Option<fn(&Res) -> Vec<u8>>,
     /// Whether the JSON of the answer's message is all that is needed of it, so that it may be ready made.
     pub whole: bool,
     /// The Location header of an answer.
@@ -106,6 +118,8 @@ struct Reply {
     binding: &'static Binding,
     transcoder: Transcoder,
     context: Option<RequestContext>,
+    /// The form of an error.
+    form: Form,
 }
 
 impl Reply {
@@ -116,13 +130,16 @@ impl Reply {
             Failure::Problem(problem) => problem,
             Failure::Status(status) => render::problem(self.binding, &status),
         };
-        render::problem_of(
+        let mut response = render::problem_of(
             settings,
             context,
             spec.reasons,
             spec.envelope.is_some(),
             problem,
-        )
+            self.form,
+        );
+        render::vary(response.headers_mut(), "accept");
+        response
     }
 }
 
@@ -140,41 +157,49 @@ impl Call {
         Res: Message + Default + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
-        let reply = self.reply();
+        let (form, refused) = self.form(unary);
+        let reply = self.reply(match refused {
+            Some(_) => accept::error(&self.parts.headers),
+            None => form,
+        });
         let links = unary.links.as_ref();
         let links = links.map(|links| (links, self.parts.uri.clone()));
         let known = Known::of(unary, self.binding, &self.parts.headers);
         let spec = reply.binding.spec;
         let handler = |mut request: Request<Req>| {
             // What is kept is a message.
-            if unary.whole && !spec.idempotency_key {
+            if unary.whole && form == Form::Json && !spec.idempotency_key {
                 request.extensions_mut().insert(AcceptsJson);
             }
             idempotency::call(policy, spec, request, handler)
         };
-        match self.run(policy, &unary.input, None, handler).await {
+        match self.run(policy, &unary.input, refused, handler).await {
             Ok((answer, admission)) => {
                 let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
                 let known = match (&known, tag) {
-                    (Some(Known(known)), Some(tag)) if etag::is_known(known, tag) => Some(tag),
+                    (Some(Known(known)), Some(tag)) => etag::known(known, tag, form.tag_suffix()),
                     _ => None,
                 };
                 let mut response = match known {
-                    Some(tag) => render::not_modified(reply.binding.spec, tag),
+                    Some(tag) => render::not_modified(reply.binding.spec, &tag),
                     None => render::answer(
                         reply.transcoder.settings(),
                         reply.context.as_ref(),
                         reply.binding.spec,
                         unary,
                         &answer,
+                        form,
                     ),
                 };
+                if response.status() != StatusCode::NO_CONTENT {
+                    render::vary(response.headers_mut(), "accept");
+                }
                 if let Some((links, uri)) = links
                     && response.status().is_success()
                 {
                     links.insert(&uri, rendered::message(&answer), response.headers_mut());
                 }
-                if let Some(tag) = tag.and_then(etag::header_value)
+                if let Some(tag) = tag.and_then(|tag| etag::header_value(tag, form.tag_suffix()))
                     && response.status().is_success()
                 {
                     response.headers_mut().insert(header::ETAG, tag);
@@ -195,16 +220,16 @@ impl Call {
     ) -> Response<Body>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send,
+        Req: Binder + Validate + Message + Default,
         Res: Send + 'static,
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
-        let reply = self.reply();
+        let reply = self.reply(accept::error(&self.parts.headers));
         let format = Format::accepted(&self.parts.headers);
-        let refused = format
-            .is_none()
-            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
+        let refused = format.is_none().then(|| {
+            Problem::not_acceptable("text/event-stream, application/x-ndjson or application/json")
+        });
         let spec = reply.binding.spec;
         let framing = Framing {
             format: format.unwrap_or(Format::EventStream),
@@ -218,8 +243,13 @@ impl Call {
                 let (metadata, messages, _) = answer.into_parts();
                 let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
                 let opened = stream::answer(framing, heartbeat, messages).await;
-                let mut response =
-                    opened.unwrap_or_else(|status| reply.failure(Failure::Status(status)));
+                let mut response = match opened {
+                    Ok(mut response) => {
+                        render::vary(response.headers_mut(), "accept");
+                        response
+                    }
+                    Err(status) => reply.failure(Failure::Status(status)),
+                };
                 render::metadata(&metadata, response.headers_mut());
                 policy.annotate(spec, &admission, response.headers_mut());
                 Ok(response)
@@ -229,11 +259,28 @@ impl Call {
         opened.unwrap_or_else(|failure| reply.failure(failure))
     }
 
-    fn reply(&self) -> Reply {
+    fn reply(&self, form: Form) -> Reply {
         Reply {
             binding: self.binding,
             transcoder: self.transcoder.clone(),
             context: self.parts.extensions.get().cloned(),
+            form,
+        }
+    }
+
+    /// The form of the answer, or the error of a caller that takes none of those it has. What has no body is refused to
+    /// nobody.
+    fn form<Req, Res>(&self, unary: &Unary<Req, Res>) -> (Form, Option<Problem>) {
+        if self.binding.spec.success_status == 204 {
+            return (accept::error(&self.parts.headers), None);
+        }
+        let has_binary = unary.binary.is_some();
+        match accept::message(&self.parts.headers, has_binary) {
+            Some(form) => (form, None),
+            None => (
+                Form::Json,
+                Some(Problem::not_acceptable(form::offered(has_binary))),
+            ),
         }
     }
 
@@ -247,7 +294,7 @@ impl Call {
     ) -> Result<(T, P::Admission), Failure>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send,
+        Req: Binder + Validate + Message + Default,
         T: Send,
         F: Future<Output = Result<T, Status>> + Send,
     {
@@ -307,7 +354,7 @@ impl Call {
 
     /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
     /// reported together.
-    async fn bind<Req: Binder + Validate + Default>(
+    async fn bind<Req: Binder + Validate + Message + Default>(
         &mut self,
         input: &Input<Req>,
         concerns: impl Fn(&str),
@@ -319,34 +366,42 @@ impl Call {
             transcoder,
         } = self;
         let body = std::mem::replace(body, Body::empty());
-        let (mut message, context) = if binding.body == spec::Body::None {
+        let settings = transcoder.settings();
+        let path = parts.uri.path();
+        // What a body names is known of JSON only.
+        let (mut message, mut context, named) = if binding.body == spec::Body::None {
             body::refuse(body).await.map_err(Failure::Problem)?;
-            (Req::default(), json::Context::new())
+            let (mut message, mut context) = (Req::default(), json::Context::new());
+            bind::path(&mut message, binding, path, &[], &mut context);
+            (message, context, Some(Vec::new()))
         } else {
-            let max = transcoder.settings().max_body_bytes;
-            let bytes = body::read_json(&parts.headers, body, max)
-                .await
-                .map_err(Failure::Problem)?;
-            let mut context = json::Context::with_mask();
-            let message = (input.decode)(&bytes, &mut context).map_err(|error| {
-                let problem = Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    Code::InvalidArgument,
-                    "Malformed JSON",
-                );
-                Failure::Problem(problem.with_detail("body", error.to_string()))
-            })?;
-            (message, context)
+            match (Form::of_body(&parts.headers), input.decode_binary) {
+                (Some(Form::Json), _) => {
+                    let bytes = body::read_message(&parts.headers, body, settings);
+                    let bytes = bytes.await.map_err(Failure::Problem)?;
+                    let mut context = json::Context::with_mask();
+                    let mut message = (input.decode)(&bytes, &mut context)
+                        .map_err(|error| malformed("Malformed JSON", &error))?;
+                    let (violations, named) = context.finish();
+                    let mut context = json::Context::continuing(violations);
+                    bind::path(&mut message, binding, path, &named, &mut context);
+                    (message, context, Some(named))
+                }
+                (Some(Form::Binary(_)), Some(decode)) => {
+                    let bytes = body::read_message(&parts.headers, body, settings);
+                    let bytes = bytes.await.map_err(Failure::Problem)?;
+                    let mut message = decode(&bytes)
+                        .map_err(|error| malformed("Malformed protobuf message", &error))?;
+                    let mut context = json::Context::new();
+                    bind::path_over(&mut message, binding, path, input.given, &mut context);
+                    (message, context, None)
+                }
+                (_, decode) => {
+                    let problem = form::unsupported(parts, decode.is_some());
+                    return Err(Failure::Problem(problem));
+                }
+            }
         };
-        let (violations, named) = context.finish();
-        let mut context = json::Context::continuing(violations);
-        bind::path(
-            &mut message,
-            binding,
-            parts.uri.path(),
-            &named,
-            &mut context,
-        );
         bind::query(
             &mut message,
             binding,
@@ -359,7 +414,17 @@ impl Call {
                     .strip_prefix('.')
                     .map(str::to_owned)
             };
-            mask(&mut message, named.iter().filter_map(inside).collect());
+            match (mask(&mut message), named) {
+                (Some(_), _) => {}
+                (mask, Some(named)) => {
+                    let paths = named.iter().filter_map(inside).collect();
+                    *mask = Some(FieldMask { paths });
+                }
+                (None, None) => context.violations.add_at(
+                    "updateMask",
+                    "Is required: a binary body does not say which fields it names",
+                ),
+            }
         }
         if let Some(resume) = input.last_event_id {
             bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
@@ -378,6 +443,12 @@ impl Call {
         status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
         Ok(message)
     }
+}
+
+/// The error of a body that can't be read.
+fn malformed(message: &str, error: &dyn std::error::Error) -> Failure {
+    let problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
+    Failure::Problem(problem.with_detail("body", error.to_string()))
 }
 
 /// The headers a handler may see, as metadata.

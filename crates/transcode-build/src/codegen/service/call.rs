@@ -5,7 +5,8 @@ use quote::{format_ident, quote};
 
 use super::super::names::{self, Scope, camel, snake};
 use super::answer::{etag, links, location};
-use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
+use super::binary;
+use crate::ir::{Binding, Body, Field, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
 pub(super) fn call(
@@ -25,6 +26,8 @@ pub(super) fn call(
         Body::Whole => quote!(::transcode::json::from_slice),
         Body::Field(name) => decode_field(scope, input, &input_path, name),
     };
+    let decode_binary = binary::decode(input, &input_path, binding);
+    let given = binary::given(scope, input, binding);
     let mask = update_mask(binding, input);
     let encode = match binding
         .response_body
@@ -59,6 +62,8 @@ pub(super) fn call(
     let input = quote! {
         ::transcode::rest::Input {
             decode: #decode,
+            decode_binary: #decode_binary,
+            given: #given,
             mask: #mask,
             last_event_id: #last_event_id,
             resource: #resource,
@@ -82,6 +87,7 @@ pub(super) fn call(
     }
     let whole = binding.response_body.is_none() && method.location.is_empty();
     let location = location(scope, method, output);
+    let binary = binary::encode(output, binding);
     let links = links(scope, method, binding, request, output);
     let etag = etag(scope, method, output);
     quote! {
@@ -89,6 +95,7 @@ pub(super) fn call(
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
                 input: #input,
                 encode: #encode,
+                binary: #binary,
                 whole: #whole,
                 location: #location,
                 links: #links,
@@ -134,12 +141,22 @@ fn decode_field(
     let Some(field) = input.field(name) else {
         return TokenStream::new();
     };
-    let (kind, slot, json_name) = (
-        scope.field_kind(&field.shape, &field.ty),
-        snake(&field.name),
-        &field.json_name,
-    );
-    let store = match field.shape {
+    let (kind, json_name) = (scope.field_kind(&field.shape, &field.ty), &field.json_name);
+    let store = store(input, field);
+    quote! {
+        |json, context| {
+            let mut request = <#input_path as ::core::default::Default>::default();
+            let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
+            #store
+            Ok(request)
+        }
+    }
+}
+
+/// Puts `body`, which may be nothing, into its field of `request`.
+pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
+    let slot = snake(&field.name);
+    match field.shape {
         Shape::Optional => quote!(request.#slot = body;),
         Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
         Shape::Oneof { index, boxed } => {
@@ -161,14 +178,6 @@ fn decode_field(
                 request.#slot = body;
             }
         },
-    };
-    quote! {
-        |json, context| {
-            let mut request = <#input_path as ::core::default::Default>::default();
-            let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
-            #store
-            Ok(request)
-        }
     }
 }
 
@@ -182,9 +191,5 @@ fn update_mask(binding: &Binding, input: &Message) -> TokenStream {
         return quote!(None);
     };
     let slot = snake(&mask.name);
-    quote! {
-        Some(|request, paths| {
-            request.#slot.get_or_insert_with(|| ::transcode::prost_types::FieldMask { paths });
-        })
-    }
+    quote!(Some(|request| &mut request.#slot))
 }
