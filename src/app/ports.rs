@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use transcode::rest::{Settings, Transcoder};
+use transcode::rest::{Compression, Settings, Transcoder};
 
 use super::background::Background;
 use super::limits;
@@ -96,6 +96,7 @@ pub(super) fn ports(
         forwarded_headers: FORWARDED_HEADERS,
         reasons: &pb::REASONS,
         envelope: true,
+        compression: (config.server.http.compression).then(Compression::default),
         ..Settings::default()
     };
     let mut grpc = GrpcServices::new(policy.clone());
