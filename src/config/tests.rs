@@ -60,7 +60,7 @@ fn other_value(name: &str, file: &str) -> String {
         | "ENABLE_SEARCH_INDEXING"
         | "RATE_LIMIT_ENABLE" => "false",
         "SERVER_TRUSTED_PROXIES" => "10.0.0.0/8",
-        "AUDIT_READS" => "true",
+        "AUDIT_READS" | "SERVER_HTTP_COMPRESSION" => "true",
         "AUDIT_RETENTION" => "77h",
         "AUTH_SERVICES" => "{a: [catalog.v1.CatalogService/GetProduct]}",
         "CONSUL_CACERT"
