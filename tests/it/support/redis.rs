@@ -156,13 +156,17 @@ impl Server {
         assert!(status.expect("kill").success());
     }
 
-    /// Asks it something on a connection of its own.
+    /// Asks it something on a connection of its own. One that changes its role ends connections, new ones too.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let client = ::redis::Client::open(format!("redis://{}", self.addr())).expect("a URL");
-        let mut connection = client
-            .get_multiplexed_async_connection()
-            .await
-            .expect("a connection");
+        let begun = Instant::now();
+        let mut connection = loop {
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => break connection,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "a connection: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let mut question = Cmd::new();
         question.arg(command);
         question
