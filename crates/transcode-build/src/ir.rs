@@ -24,7 +24,23 @@ pub struct Api {
     pub omit_defaults: bool,
 }
 
+/// The message that is an HTTP body as it is.
+pub const HTTP_BODY: &str = "google.api.HttpBody";
+
 impl Api {
+    /// Whether the answer to a request like this is bytes as they are; `output` is the full name of the answer.
+    pub fn answers_bytes(&self, output: &str, binding: &Binding) -> bool {
+        match &binding.response_body {
+            None => output == HTTP_BODY,
+            Some(name) => self.is_http_body(output, name),
+        }
+    }
+
+    fn is_http_body(&self, message: &str, field: &str) -> bool {
+        let field = self.messages[message].field(field);
+        field.is_some_and(Field::is_http_body)
+    }
+
     /// The messages that are events, with their full names: the published ones first, each by name.
     pub fn events(&self) -> Vec<(&str, &Message, &Event)> {
         let events = self.messages.iter().filter_map(|(name, message)| {
@@ -248,6 +264,12 @@ impl Field {
     /// Whether it has a behaviour.
     pub fn is(&self, behavior: i32) -> bool {
         self.behavior.contains(&behavior)
+    }
+
+    /// Whether it is one `google.api.HttpBody`.
+    pub fn is_http_body(&self) -> bool {
+        matches!(&self.ty, Type::Message(name) if name == HTTP_BODY)
+            && !matches!(self.shape, Shape::Repeated | Shape::Map(_))
     }
 
     /// Whether it must be given.

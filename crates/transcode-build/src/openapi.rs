@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 description of a contract.
 
+mod content;
 mod errors;
 mod headers;
 mod operation;

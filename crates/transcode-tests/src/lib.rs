@@ -8,6 +8,8 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
 
+pub mod files;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,8 +23,9 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest, ListBooksResponse,
-    UpdateBookRequest, WatchBooksRequest, WatchBooksResponse, list_books_response,
+    Book, EchoRequest, FilesStack, GetBookRequest, LibraryStack, ListBooksRequest,
+    ListBooksResponse, UpdateBookRequest, WatchBooksRequest, WatchBooksResponse,
+    list_books_response,
 };
 
 /// The API description.
@@ -203,6 +206,11 @@ pub fn stack() -> LibraryStack<Echo, ByScope> {
     LibraryStack::new(Arc::new(Echo), Arc::new(ByScope))
 }
 
+/// The files behind the same policy.
+pub fn files() -> FilesStack<files::Told, ByScope> {
+    FilesStack::new(Arc::new(files::Told), Arc::new(ByScope))
+}
+
 /// The library over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
@@ -218,6 +226,9 @@ pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
     };
     Transcoder::new(
         settings,
-        [Box::new(stack()) as Box<dyn transcode::rest::Service>],
+        [
+            Box::new(stack()) as Box<dyn transcode::rest::Service>,
+            Box::new(files()),
+        ],
     )
 }

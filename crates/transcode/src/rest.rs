@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod etag;
 mod link;
+mod raw;
 mod render;
 mod stream;
 
@@ -19,8 +20,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Input, Streaming, Unary};
+pub use call::{Call, Encode, Input, Streaming, ToJson, Unary};
 pub use link::{Links, Pages, Tokens};
+pub use raw::RawBody;
 pub use render::Problem;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

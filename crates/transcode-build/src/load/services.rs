@@ -1,5 +1,7 @@
 //! Services, RPCs and their HTTP mappings.
 
+mod streams;
+
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use super::{Loader, docs, place};
@@ -73,7 +75,8 @@ impl Loader<'_> {
             }
         }
         if descriptor.is_server_streaming() {
-            at.streaming(input, output, &options, &bindings)?;
+            at.answers_with_stream(input, output, &options, &bindings)?;
+            at.ids(api, &options, &bindings)?;
         } else if !options.sse_id.is_empty() || !options.last_event_id.is_empty() {
             return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));
         }
@@ -170,6 +173,12 @@ impl At<'_> {
         }
         let response_body = match rule.response_body.as_str() {
             "" => None,
+            name if matches!(output.field(name), Some(field) if matches!(field.shape, Shape::Oneof { .. })) =>
+            {
+                return Err(self.error(&format!(
+                    "response_body names `{name}`, which is one of a oneof"
+                )));
+            }
             name if output.field(name).is_some() => Some(name.to_owned()),
             name => {
                 return Err(self.error(&format!(
@@ -183,60 +192,6 @@ impl At<'_> {
             body,
             response_body,
         })
-    }
-
-    /// What the options of an RPC that answers with a stream must keep to.
-    fn streaming(
-        &self,
-        input: &Message,
-        output: &Message,
-        options: &MethodOptions,
-        bindings: &[Binding],
-    ) -> Result<(), Error> {
-        for (option, given) in [
-            ("success_status", options.success_status != 0),
-            ("location", !options.location.is_empty()),
-            ("links", options.links.is_some()),
-            ("etag", !options.etag.is_empty()),
-            ("if_match", !options.if_match.is_empty()),
-            ("cache_control", !options.cache_control.is_empty()),
-            ("idempotency_key", options.idempotency_key),
-        ] {
-            if given {
-                return Err(self.error(&format!("{option} is not for an answer that is a stream")));
-            }
-        }
-        for (option, name, message, what) in [
-            ("sse_id", &options.sse_id, output, "answer"),
-            ("last_event_id", &options.last_event_id, input, "request"),
-        ] {
-            let fits = message.field(name).is_some_and(|field| {
-                field.ty == Type::Scalar(Scalar::String)
-                    && matches!(field.shape, Shape::Implicit | Shape::Optional)
-            });
-            if !name.is_empty() && !fits {
-                return Err(self.error(&format!(
-                    "{option} names `{name}`, which is no string field of the {what}"
-                )));
-            }
-        }
-        let resumes = !options.last_event_id.is_empty();
-        if resumes && options.sse_id.is_empty() {
-            return Err(
-                self.error("last_event_id needs an sse_id: without ids there is no last one")
-            );
-        }
-        let in_path = |binding: &Binding| {
-            let mut variables = binding.template.variables.iter();
-            variables.any(|variable| variable.field == [options.last_event_id.as_str()])
-        };
-        if resumes && bindings.iter().any(in_path) {
-            return Err(self.error(&format!(
-                "last_event_id names `{}`, which stands in the path",
-                options.last_event_id
-            )));
-        }
-        Ok(())
     }
 
     /// The field a path of names leads to.

@@ -36,11 +36,10 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                 .iter()
                 .flat_map(|s| &s.methods)
                 .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
-            "NotAcceptable" => api
-                .services
-                .iter()
-                .flat_map(|s| &s.methods)
-                .any(|m| m.streaming && !m.bindings.is_empty()),
+            "NotAcceptable" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
+                let mut bindings = m.bindings.iter();
+                m.streaming && bindings.any(|b| !api.answers_bytes(&m.output, b))
+            }),
             "Unauthorized" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
                 !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")
             }),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::headers;
+use super::{content, headers};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
@@ -111,41 +111,11 @@ pub(super) fn operation(
     } else {
         json!([{"bearerAuth": method.options.scopes}])
     };
-    if let Some(body) = body(schemas, method, binding) {
+    if let Some(body) = content::body(schemas, method, binding) {
         operation["requestBody"] = body;
     }
     operation["responses"] = answers(schemas, service, method, binding);
     operation
-}
-
-fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
-    let role = if binding.method == "PATCH" {
-        Role::Patch
-    } else {
-        Role::Input
-    };
-    let api = schemas.api;
-    let (schema, example) = match &binding.body {
-        Body::None => return None,
-        Body::Whole => (
-            schemas.message(&method.input, Role::Input),
-            schemas.example(&method.input, Role::Input),
-        ),
-        Body::Field(name) => {
-            let field = api.messages[&method.input].field(name)?;
-            match &field.ty {
-                Type::Message(name) if field.shape != Shape::Repeated => {
-                    (schemas.message(name, role), schemas.example(name, role))
-                }
-                _ => (schemas.field(field, role), Value::Null),
-            }
-        }
-    };
-    let mut media = json!({"schema": schema});
-    if example.is_object() {
-        media["example"] = example;
-    }
-    Some(json!({"required": true, "content": {"application/json": media}}))
 }
 
 fn parameters(
@@ -310,7 +280,7 @@ fn answers(
 ) -> Value {
     let mut answers = Map::new();
     let status = method.options.success_status.max(200).to_string();
-    let mut success = success(schemas, service, method, binding);
+    let mut success = content::success(schemas, service, method, binding);
     success["headers"] = Value::Object(success_headers(method, binding));
     answers.insert(status, success);
     if !method.etag.is_empty() && binding.method == "GET" {
@@ -322,6 +292,7 @@ fn answers(
             json!({"description": text, "headers": headers}),
         );
     }
+    let bytes = schemas.api.answers_bytes(&method.output, binding);
     let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
     for (status, name, applies) in [
         ("400", "InvalidParameters", true),
@@ -337,7 +308,7 @@ fn answers(
             "Conflict",
             reason("CONFLICT") || reason("ALREADY_EXISTS") || method.options.idempotency_key,
         ),
-        ("406", "NotAcceptable", method.streaming),
+        ("406", "NotAcceptable", method.streaming && !bytes),
         (
             "412",
             "PreconditionFailed",
@@ -358,63 +329,6 @@ fn answers(
         }
     }
     Value::Object(answers)
-}
-
-fn success(
-    schemas: &mut Schemas<'_>,
-    service: &Service,
-    method: &Method,
-    binding: &Binding,
-) -> Value {
-    let api = schemas.api;
-    if method.options.success_status == 204 {
-        return json!({"description": "Done; there is nothing to say."});
-    }
-    let output = &api.messages[&method.output];
-    let (data, example) = match binding
-        .response_body
-        .as_deref()
-        .and_then(|name| output.field(name))
-    {
-        Some(field) => (schemas.field(field, Role::Output), Value::Null),
-        None => (
-            schemas.message(&method.output, Role::Output),
-            schemas.example(&method.output, Role::Output),
-        ),
-    };
-    if method.streaming {
-        return stream(output, &data, &example);
-    }
-    let mut media = if service.options.envelope {
-        let name = format!("{}Envelope", output.path.join(""));
-        let meta = meta(schemas, &service.options.version);
-        let envelope = schemas.add(&name, |_| {
-            json!({
-                "type": "object",
-                "description": format!("{} in its envelope.", output.path.join("")),
-                "required": ["success", "data", "meta"],
-                "properties": {"success": {"const": true}, "data": data, "meta": meta},
-            })
-        });
-        json!({"schema": envelope})
-    } else {
-        json!({"schema": data})
-    };
-    if example.is_object() {
-        media["example"] = if service.options.envelope {
-            json!({"success": true, "data": example, "meta": {
-                "requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c",
-                "timestamp": "2024-01-15T10:30:00Z",
-                "version": service.options.version,
-            }})
-        } else {
-            example
-        };
-    }
-    json!({
-        "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
-        "content": {"application/json": media},
-    })
 }
 
 /// What a successful answer has beside its body.
@@ -444,38 +358,4 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
 
 fn etag_header() -> Value {
     json!({"description": "Entity tag of the resource, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}})
-}
-
-/// The answer of an RPC whose answer is a stream.
-fn stream(output: &Message, data: &Value, example: &Value) -> Value {
-    let about = output.docs.lines().next().unwrap_or_default();
-    let description = format!(
-        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
-         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
-         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
-    );
-    let mut media = json!({"schema": data});
-    if example.is_object() {
-        media["example"] = example.clone();
-    }
-    json!({
-        "description": description.trim_start(),
-        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
-    })
-}
-
-fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
-    let version = version.to_owned();
-    schemas.add("Meta", |_| {
-        json!({
-            "type": "object",
-            "description": "About the answer.",
-            "required": ["timestamp", "version"],
-            "properties": {
-                "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
-                "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
-                "version": {"type": "string", "description": "Version of the API.", "examples": [version]},
-            },
-        })
-    })
 }

@@ -1307,10 +1307,10 @@ impl<
                         resource: update_shelf_resource,
                         if_match: None,
                     },
-                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                    encode: ::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(
                         json,
                         answer,
-                    ),
+                    )),
                     whole: false,
                     location: Some(|answer| {
                         let mut location = ::std::string::String::new();
@@ -1343,10 +1343,10 @@ impl<
                         resource: watch_shelves_resource,
                         if_match: None,
                     },
-                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                    encode: ::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(
                         json,
                         answer,
-                    ),
+                    )),
                     id: Some(|message| &message.token),
                 };
                 ::std::boxed::Box::pin(

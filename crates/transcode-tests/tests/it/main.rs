@@ -1,5 +1,6 @@
 //! The transcoder, from outside.
 
+mod files;
 mod grpc;
 mod idempotency;
 mod link;

@@ -12,6 +12,7 @@ use tonic::{Code, Request, Status};
 
 use super::accept::Format;
 use super::link::Links;
+use super::raw::{self, Begun, RawBody};
 use super::stream::{self, Framing};
 use super::{Body, Problem, RequestContext, Transcoder, bind, body, etag, render};
 use crate::Violations;
@@ -45,12 +46,23 @@ pub struct Input<Req> {
     pub if_match: Option<fn(&mut Req, Vec<String>)>,
 }
 
+/// How the body of an answer is made; generated.
+pub enum Encode<Res> {
+    /// Writes the JSON.
+    Json(ToJson<Res>),
+    /// Takes the bytes out of an answer that is, or holds, `google.api.HttpBody`. They are never wrapped.
+    Raw(fn(&mut Res) -> RawBody),
+}
+
+/// Writes the JSON of a message; generated.
+pub type ToJson<Res> = fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>;
+
 /// What is particular to a binding of a unary RPC; generated.
 pub struct Unary<Req, Res> {
     /// How a request becomes a message.
     pub input: Input<Req>,
-    /// Writes the JSON of an answer.
-    pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// How its body is made of an answer.
+    pub encode: Encode<Res>,
     /// Whether the JSON of the answer's message is all that is needed of it, so that it may be ready made.
     pub whole: bool,
     /// The Location header of an answer.
@@ -65,8 +77,8 @@ pub struct Unary<Req, Res> {
 pub struct Streaming<Req, Res> {
     /// How a request becomes a message.
     pub input: Input<Req>,
-    /// Writes the JSON of a message of the answer.
-    pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// How the body is made of messages of the answer.
+    pub encode: Encode<Res>,
     /// The id of a message, with which a reader asks for what comes after it.
     pub id: Option<fn(&Res) -> &str>,
 }
@@ -153,33 +165,27 @@ impl Call {
             idempotency::call(policy, spec, request, handler)
         };
         match self.run(policy, &unary.input, None, handler).await {
-            Ok((answer, admission)) => {
+            Ok((mut answer, admission)) => {
                 let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
-                let known = match (&known, tag) {
-                    (Some(Known(known)), Some(tag)) if etag::is_known(known, tag) => Some(tag),
-                    _ => None,
-                };
-                let mut response = match known {
-                    Some(tag) => render::not_modified(reply.binding.spec, tag),
-                    None => render::answer(
-                        reply.transcoder.settings(),
-                        reply.context.as_ref(),
-                        reply.binding.spec,
-                        unary,
-                        &answer,
-                    ),
+                let is_known = matches!((&known, tag), (Some(Known(known)), Some(tag)) if etag::is_known(known, tag));
+                let tag = tag.and_then(etag::header_value);
+                let mut response = if is_known {
+                    render::not_modified(spec)
+                } else {
+                    let settings = reply.transcoder.settings();
+                    render::answer(settings, reply.context.as_ref(), spec, unary, &mut answer)
                 };
                 if let Some((links, uri)) = links
                     && response.status().is_success()
                 {
                     links.insert(&uri, rendered::message(&answer), response.headers_mut());
                 }
-                if let Some(tag) = tag.and_then(etag::header_value)
-                    && response.status().is_success()
+                if let Some(tag) = tag
+                    && (is_known || response.status().is_success())
                 {
                     response.headers_mut().insert(header::ETAG, tag);
                 }
-                policy.annotate(reply.binding.spec, &admission, response.headers_mut());
+                policy.annotate(spec, &admission, response.headers_mut());
                 response
             }
             Err(failure) => reply.failure(failure),
@@ -201,32 +207,62 @@ impl Call {
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
         let reply = self.reply();
-        let format = Format::accepted(&self.parts.headers);
-        let refused = format
-            .is_none()
-            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
         let spec = reply.binding.spec;
-        let framing = Framing {
-            format: format.unwrap_or(Format::EventStream),
-            encode: streaming.encode,
-            id: streaming.id,
-            reasons: spec.reasons,
+        let (input, heartbeat) = (&streaming.input, reply.transcoder.settings().heartbeat);
+        let opened = match streaming.encode {
+            Encode::Json(encode) => {
+                let format = Format::accepted(&self.parts.headers);
+                let refused = format
+                    .is_none()
+                    .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
+                let framing = Framing {
+                    format: format.unwrap_or(Format::EventStream),
+                    encode,
+                    id: streaming.id,
+                    reasons: spec.reasons,
+                };
+                match self.run(policy, input, refused, handler).await {
+                    Ok((answer, admission)) => {
+                        let (metadata, messages, _) = answer.into_parts();
+                        let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
+                        let opened = stream::answer(framing, heartbeat, messages).await;
+                        Ok((opened, metadata, admission))
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
+            Encode::Raw(take) => {
+                // A part of the call, since the answer begins with it.
+                let begin = async |request| {
+                    let (metadata, messages, extensions) = handler(request).await?.into_parts();
+                    let begun = Begun::with(Box::pin(messages)).await?;
+                    Ok(tonic::Response::from_parts(metadata, begun, extensions))
+                };
+                match self.run(policy, input, None, begin).await {
+                    Ok((answer, admission)) => {
+                        let (metadata, messages, _) = answer.into_parts();
+                        let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
+                        let opened = raw::stream(take, messages).await.map(|mut response| {
+                            let headers = response.headers_mut();
+                            render::insert(headers, header::CACHE_CONTROL, spec.cache_control);
+                            response
+                        });
+                        Ok((opened, metadata, admission))
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
         };
-        let heartbeat = reply.transcoder.settings().heartbeat;
-        let opened = match self.run(policy, &streaming.input, refused, handler).await {
-            Ok((answer, admission)) => {
-                let (metadata, messages, _) = answer.into_parts();
-                let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
-                let opened = stream::answer(framing, heartbeat, messages).await;
+        match opened {
+            Ok((opened, metadata, admission)) => {
                 let mut response =
                     opened.unwrap_or_else(|status| reply.failure(Failure::Status(status)));
                 render::metadata(&metadata, response.headers_mut());
                 policy.annotate(spec, &admission, response.headers_mut());
-                Ok(response)
+                response
             }
-            Err(failure) => Err(failure),
-        };
-        opened.unwrap_or_else(|failure| reply.failure(failure))
+            Err(failure) => reply.failure(failure),
+        }
     }
 
     fn reply(&self) -> Reply {

@@ -11,7 +11,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Body, RequestContext, Settings, Unary, etag};
+use super::call::{Encode, ToJson};
+use super::{Body, RequestContext, Settings, Unary, raw};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -158,85 +159,89 @@ const ENVELOPE: usize = 192;
 /// Headers of an answer, about: with those of the layers around, so that the map need not grow.
 const HEADERS: usize = 12;
 
-/// The answer of a handler.
+/// The answer of a handler. Bytes are taken out of it.
 pub(super) fn answer<Req, Res>(
     settings: &Settings,
     context: Option<&RequestContext>,
     spec: &MethodSpec,
     unary: &Unary<Req, Res>,
-    answer: &tonic::Response<Res>,
+    answer: &mut tonic::Response<Res>,
 ) -> Response<Body> {
-    let message = answer.get_ref();
     let status = StatusCode::from_u16(spec.success_status).unwrap_or(StatusCode::OK);
-    let mut response = if status == StatusCode::NO_CONTENT {
-        Response::new(Body::empty())
-    } else {
-        let ready = answer.extensions().get::<Json>();
-        let length = ready.map_or(EXPECTED, |json| json.0.len());
-        let mut json = Vec::with_capacity(length + ENVELOPE);
-        let write = |json: &mut Vec<u8>| match ready {
-            Some(ready) => {
-                json.extend_from_slice(&ready.0);
-                Ok(())
-            }
-            None => (unary.encode)(message, json),
-        };
-        let written = if let Some(version) = spec.envelope {
-            json.extend_from_slice(br#"{"success":true,"data":"#);
-            write(&mut json).and_then(|()| {
-                json.extend_from_slice(br#","meta":"#);
-                serde_json::to_writer(
-                    &mut json,
-                    &Meta {
-                        settings,
-                        context,
-                        version: Some(version),
-                        trace: false,
-                    },
-                )?;
-                json.push(b'}');
-                Ok(())
-            })
-        } else {
-            write(&mut json)
-        };
-        if written.is_err() {
-            // The handler answered with what has no JSON form, such as a time out of range.
-            let problem = Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Code::Internal,
-                UNEXPECTED,
-            );
-            return problem_of(
-                settings,
-                context,
-                spec.reasons,
-                spec.envelope.is_some(),
-                problem,
-            );
-        }
-        json_response(json)
+    let location = unary.location.and_then(|find| find(answer.get_ref()));
+    let made = match unary.encode {
+        _ if status == StatusCode::NO_CONTENT => Some(Response::new(Body::empty())),
+        Encode::Json(encode) => json_answer(settings, context, spec, encode, answer),
+        Encode::Raw(take) => raw::answer(take(answer.get_mut())).ok(),
+    };
+    let Some(mut response) = made else {
+        // The handler answered with what has no form in HTTP, such as a time out of range.
+        let problem = Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Code::Internal,
+            UNEXPECTED,
+        );
+        return problem_of(
+            settings,
+            context,
+            spec.reasons,
+            spec.envelope.is_some(),
+            problem,
+        );
     };
     *response.status_mut() = status;
     let headers = response.headers_mut();
     insert(headers, header::CACHE_CONTROL, spec.cache_control);
     metadata(answer.metadata(), headers);
-    if let Some(location) = unary.location.and_then(|location| location(message)) {
+    if let Some(location) = location {
         insert(headers, header::LOCATION, &location);
     }
     response
 }
 
-/// The answer to a caller who has what would be answered.
-pub(super) fn not_modified(spec: &MethodSpec, tag: &str) -> Response<Body> {
+/// An answer as JSON, in the envelope where there is one; none for what has no JSON form.
+fn json_answer<Res>(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    spec: &MethodSpec,
+    encode: ToJson<Res>,
+    answer: &tonic::Response<Res>,
+) -> Option<Response<Body>> {
+    let ready = answer.extensions().get::<Json>();
+    let length = ready.map_or(EXPECTED, |json| json.0.len());
+    let mut json = Vec::with_capacity(length + ENVELOPE);
+    let write = |json: &mut Vec<u8>| match ready {
+        Some(ready) => {
+            json.extend_from_slice(&ready.0);
+            Ok(())
+        }
+        None => encode(answer.get_ref(), json),
+    };
+    let Some(version) = spec.envelope else {
+        write(&mut json).ok()?;
+        return Some(json_response(json));
+    };
+    json.extend_from_slice(br#"{"success":true,"data":"#);
+    write(&mut json).ok()?;
+    json.extend_from_slice(br#","meta":"#);
+    let meta = Meta {
+        settings,
+        context,
+        version: Some(version),
+        trace: false,
+    };
+    serde_json::to_writer(&mut json, &meta).ok()?;
+    json.push(b'}');
+    Some(json_response(json))
+}
+
+/// The answer to a caller who has what would be answered, but for its tag.
+pub(super) fn not_modified(spec: &MethodSpec) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
     insert(headers, header::CACHE_CONTROL, spec.cache_control);
-    if let Some(tag) = etag::header_value(tag) {
-        headers.insert(header::ETAG, tag);
-    }
     response
 }
 

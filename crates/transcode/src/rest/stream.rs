@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Code, Status};
 
 use super::accept::Format;
+use super::call::ToJson;
 use super::{Body, render};
 use crate::policy::BoxStream;
 use crate::spec::ReasonTable;
@@ -27,7 +28,7 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 /// How messages become frames.
 pub(super) struct Framing<Res> {
     pub(super) format: Format,
-    pub(super) encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    pub(super) encode: ToJson<Res>,
     pub(super) id: Option<fn(&Res) -> &str>,
     pub(super) reasons: &'static ReasonTable,
 }

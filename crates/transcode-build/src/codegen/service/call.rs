@@ -26,26 +26,7 @@ pub(super) fn call(
         Body::Field(name) => decode_field(scope, input, &input_path, name),
     };
     let mask = update_mask(binding, input);
-    let encode = match binding
-        .response_body
-        .as_deref()
-        .and_then(|name| output.field(name))
-    {
-        None => quote!(|answer, json| ::transcode::serde_json::to_writer(json, answer)),
-        Some(field) => {
-            let (kind, slot) = (
-                scope.field_kind(&field.shape, &field.ty),
-                snake(&field.name),
-            );
-            let value = match field.shape {
-                Shape::Optional | Shape::Boxed => {
-                    quote!(answer.#slot.as_ref().map(::transcode::json::As::<#kind>))
-                }
-                _ => quote!(::transcode::json::As::<#kind>(&answer.#slot)),
-            };
-            quote!(|answer, json| ::transcode::serde_json::to_writer(json, &#value))
-        }
-    };
+    let encode = encode(scope, method, binding, output);
     let last_event_id = last_event_id(method, input);
     let resource = format_ident!("{}_resource", snake(&method.name));
     let if_match = input.field(&method.options.if_match).map_or_else(
@@ -80,7 +61,9 @@ pub(super) fn call(
             }
         };
     }
-    let whole = binding.response_body.is_none() && method.location.is_empty();
+    let whole = binding.response_body.is_none()
+        && method.location.is_empty()
+        && !scope.api.answers_bytes(&method.output, binding);
     let location = location(scope, method, output);
     let links = links(scope, method, binding, request, output);
     let etag = etag(scope, method, output);
@@ -97,6 +80,43 @@ pub(super) fn call(
             ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
         }
     }
+}
+
+/// How the body of an answer, or of one of its messages, is made.
+fn encode(scope: &Scope<'_>, method: &Method, binding: &Binding, output: &Message) -> TokenStream {
+    let field = binding.response_body.as_deref();
+    let field = field.and_then(|name| output.field(name));
+    if scope.api.answers_bytes(&method.output, binding) {
+        let body = field.map_or_else(
+            || quote!(::core::mem::take(answer)),
+            |field| {
+                let slot = snake(&field.name);
+                quote!(answer.#slot.take().unwrap_or_default())
+            },
+        );
+        return quote! {
+            ::transcode::rest::Encode::Raw(|answer| {
+                let body = #body;
+                ::transcode::rest::RawBody { content_type: body.content_type, data: body.data.into() }
+            })
+        };
+    }
+    let value = field.map_or_else(
+        || quote!(answer),
+        |field| {
+            let (kind, slot) = (
+                scope.field_kind(&field.shape, &field.ty),
+                snake(&field.name),
+            );
+            match field.shape {
+                Shape::Optional | Shape::Boxed => {
+                    quote!(&answer.#slot.as_ref().map(::transcode::json::As::<#kind>))
+                }
+                _ => quote!(&::transcode::json::As::<#kind>(&answer.#slot)),
+            }
+        },
+    );
+    quote!(::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(json, #value)))
 }
 
 /// Puts the Last-Event-ID into the field that takes it.

@@ -1,0 +1,154 @@
+//! What stands in bodies: those of requests and of successful answers.
+
+use serde_json::{Value, json};
+
+use crate::ir::{Binding, Body, HTTP_BODY, Message, Method, Service, Shape, Type};
+use crate::schema::{Role, Schemas};
+
+/// The body of a request; none where it takes none.
+pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
+    let role = if binding.method == "PATCH" {
+        Role::Patch
+    } else {
+        Role::Input
+    };
+    let api = schemas.api;
+    let (schema, example) = match &binding.body {
+        Body::None => return None,
+        Body::Whole => (
+            schemas.message(&method.input, Role::Input),
+            schemas.example(&method.input, Role::Input),
+        ),
+        Body::Field(name) => {
+            let field = api.messages[&method.input].field(name)?;
+            match &field.ty {
+                Type::Message(name) if field.shape != Shape::Repeated => {
+                    (schemas.message(name, role), schemas.example(name, role))
+                }
+                _ => (schemas.field(field, role), Value::Null),
+            }
+        }
+    };
+    let mut media = json!({"schema": schema});
+    if example.is_object() {
+        media["example"] = example;
+    }
+    Some(json!({"required": true, "content": {"application/json": media}}))
+}
+
+/// The answer of a success.
+pub(super) fn success(
+    schemas: &mut Schemas<'_>,
+    service: &Service,
+    method: &Method,
+    binding: &Binding,
+) -> Value {
+    let api = schemas.api;
+    if method.options.success_status == 204 {
+        return json!({"description": "Done; there is nothing to say."});
+    }
+    let output = &api.messages[&method.output];
+    if api.answers_bytes(&method.output, binding) {
+        return bytes(method, output);
+    }
+    let (data, example) = match binding
+        .response_body
+        .as_deref()
+        .and_then(|name| output.field(name))
+    {
+        Some(field) => (schemas.field(field, Role::Output), Value::Null),
+        None => (
+            schemas.message(&method.output, Role::Output),
+            schemas.example(&method.output, Role::Output),
+        ),
+    };
+    if method.streaming {
+        return stream(output, &data, &example);
+    }
+    let mut media = if service.options.envelope {
+        let name = format!("{}Envelope", output.path.join(""));
+        let meta = meta(schemas, &service.options.version);
+        let envelope = schemas.add(&name, |_| {
+            json!({
+                "type": "object",
+                "description": format!("{} in its envelope.", output.path.join("")),
+                "required": ["success", "data", "meta"],
+                "properties": {"success": {"const": true}, "data": data, "meta": meta},
+            })
+        });
+        json!({"schema": envelope})
+    } else {
+        json!({"schema": data})
+    };
+    if example.is_object() {
+        media["example"] = if service.options.envelope {
+            json!({"success": true, "data": example, "meta": {
+                "requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c",
+                "timestamp": "2024-01-15T10:30:00Z",
+                "version": service.options.version,
+            }})
+        } else {
+            example
+        };
+    }
+    json!({
+        "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
+        "content": {"application/json": media},
+    })
+}
+
+/// The answer that is bytes as they are. Of which type they are is known when there are any.
+fn bytes(method: &Method, output: &Message) -> Value {
+    let about = output.docs.lines().next().unwrap_or_default();
+    let mut description = match about {
+        _ if method.output == HTTP_BODY => "Bytes of the type that the answer names.".to_owned(),
+        "" => "Success.".to_owned(),
+        about => about.to_owned(),
+    };
+    if method.streaming {
+        description.push_str(
+            "\n\nThey come as they are made. A later failure ends the body before its end: an answer that does not end \
+             as HTTP says, with its last chunk, is not whole.",
+        );
+    }
+    json!({"description": description, "content": {"*/*": {"schema": binary()}}})
+}
+
+/// Bytes as they are.
+fn binary() -> Value {
+    json!({"type": "string", "format": "binary"})
+}
+
+/// The answer of an RPC whose answer is a stream.
+fn stream(output: &Message, data: &Value, example: &Value) -> Value {
+    let about = output.docs.lines().next().unwrap_or_default();
+    let description = format!(
+        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
+         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
+         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
+    );
+    let mut media = json!({"schema": data});
+    if example.is_object() {
+        media["example"] = example.clone();
+    }
+    json!({
+        "description": description.trim_start(),
+        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
+    })
+}
+
+fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
+    let version = version.to_owned();
+    schemas.add("Meta", |_| {
+        json!({
+            "type": "object",
+            "description": "About the answer.",
+            "required": ["timestamp", "version"],
+            "properties": {
+                "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
+                "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
+                "version": {"type": "string", "description": "Version of the API.", "examples": [version]},
+            },
+        })
+    })
+}
