@@ -36,6 +36,15 @@ impl Api {
         }
     }
 
+    /// Whether the body of a request like this is taken as the bytes it is; `input` is the full name of the request.
+    pub fn takes_bytes(&self, input: &str, binding: &Binding) -> bool {
+        match &binding.body {
+            Body::None => false,
+            Body::Whole => input == HTTP_BODY,
+            Body::Field(name) => self.is_http_body(input, name),
+        }
+    }
+
     fn is_http_body(&self, message: &str, field: &str) -> bool {
         let field = self.messages[message].field(field);
         field.is_some_and(Field::is_http_body)

@@ -26,6 +26,7 @@ message Req {{
   Inner inner = 4;
   int32 number = 5;
   oneof either {{ string this = 6; }}
+  google.api.HttpBody raw = 7;
 }}
 message Inner {{ string id = 1; }}
 {messages}
@@ -100,6 +101,10 @@ fn rules_that_can_not_be() {
         (
             r#"get: "/v1" response_body: "this""#,
             "response_body names `this`, which is one of a oneof",
+        ),
+        (
+            r#"post: "/v1/{raw.content_type}" body: "raw""#,
+            "`raw.content_type` can't be a path variable: it is in the google.api.HttpBody that is the body",
         ),
         (
             r#"get: "/v1" additional_bindings { get: "/v2" additional_bindings { get: "/v3" } }"#,
@@ -366,7 +371,7 @@ fn fields_and_rules_that_do_not_fit() {
     ] {
         let error = error(&contract("", &format!("message M {{ {field} }}")));
         assert!(
-            error.starts_with("test.proto:21:13: test.v1.M.f: ") && error.contains(message),
+            error.starts_with("test.proto:22:13: test.v1.M.f: ") && error.contains(message),
             "{field}: {error}"
         );
     }
@@ -386,7 +391,7 @@ fn an_error_enum_names_every_code_once() {
     ));
     assert_eq!(
         error,
-        "test.proto:21:1: test.v1.E: gRPC code 1 must have one reason, it has 0"
+        "test.proto:22:1: test.v1.E: gRPC code 1 must have one reason, it has 0"
     );
 }
 

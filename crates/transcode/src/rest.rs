@@ -8,6 +8,7 @@ mod etag;
 mod link;
 mod raw;
 mod render;
+mod request;
 mod stream;
 
 use std::convert::Infallible;
@@ -20,10 +21,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Encode, Input, Streaming, ToJson, Unary};
+pub use call::{Call, Encode, Streaming, ToJson, Unary};
 pub use link::{Links, Pages, Tokens};
 pub use raw::RawBody;
 pub use render::Problem;
+pub use request::{Decode, Input};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

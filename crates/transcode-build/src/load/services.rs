@@ -81,6 +81,7 @@ impl Loader<'_> {
             return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));
         }
         at.if_match(input, &options, &bindings)?;
+        at.bytes(api, &bindings)?;
         let proto = descriptor.method_descriptor_proto().options.as_ref();
         Ok(Method {
             name: descriptor.name().to_owned(),
@@ -192,6 +193,28 @@ impl At<'_> {
             body,
             response_body,
         })
+    }
+
+    /// What is in the bytes of a body stands nowhere else.
+    fn bytes(&self, api: &Api, bindings: &[Binding]) -> Result<(), Error> {
+        let input = self.0.input();
+        for binding in bindings {
+            if !api.takes_bytes(input.full_name(), binding) {
+                continue;
+            }
+            let in_body = |path: &[String]| match &binding.body {
+                Body::Field(name) => path.first() == Some(name),
+                _ => true,
+            };
+            let mut variables = binding.template.variables.iter();
+            if let Some(variable) = variables.find(|variable| in_body(&variable.field)) {
+                return Err(self.error(&format!(
+                    "`{}` can't be a path variable: it is in the google.api.HttpBody that is the body",
+                    variable.field.join(".")
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The field a path of names leads to.

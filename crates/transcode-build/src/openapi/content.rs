@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ir::{Binding, Body, HTTP_BODY, Message, Method, Service, Shape, Type};
+use crate::ir::{Api, Binding, Body, HTTP_BODY, Message, Method, Service, Shape, Type};
 use crate::schema::{Role, Schemas};
 
 /// The body of a request; none where it takes none.
@@ -13,6 +13,17 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
         Role::Input
     };
     let api = schemas.api;
+    if api.takes_bytes(&method.input, binding) {
+        let required = match &binding.body {
+            Body::Field(name) => api.messages[&method.input].field(name)?.required(),
+            _ => false,
+        };
+        return Some(json!({
+            "required": required,
+            "description": "Bytes of any type.",
+            "content": {"*/*": {"schema": binary()}},
+        }));
+    }
     let (schema, example) = match &binding.body {
         Body::None => return None,
         Body::Whole => (
@@ -34,6 +45,15 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
         media["example"] = example;
     }
     Some(json!({"required": true, "content": {"application/json": media}}))
+}
+
+/// The name of the error of a body that is of no type which is taken.
+pub(super) fn unsupported(api: &Api, method: &Method, binding: &Binding) -> &'static str {
+    if api.takes_bytes(&method.input, binding) {
+        "UnsupportedEncoding"
+    } else {
+        "UnsupportedMediaType"
+    }
 }
 
 /// The answer of a success.

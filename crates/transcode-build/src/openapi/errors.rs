@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::content::unsupported;
 use super::headers;
 use crate::ir::Body;
 use crate::schema::Schemas;
@@ -25,7 +26,13 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                         || m.options.idempotency_key
                 })
             }),
-            "BodyTooLarge" | "UnsupportedMediaType" => api
+            "UnsupportedMediaType" | "UnsupportedEncoding" => api
+                .services
+                .iter()
+                .flat_map(|s| &s.methods)
+                .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
+                .any(|(m, b)| b.body != Body::None && unsupported(api, m, b) == name),
+            "BodyTooLarge" => api
                 .services
                 .iter()
                 .flat_map(|s| &s.methods)
@@ -115,6 +122,13 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             false,
             "The body is not JSON.",
             "Content-Type must be application/json",
+        ),
+        (
+            "UnsupportedEncoding",
+            3,
+            false,
+            "The body is compressed.",
+            "Content-Encoding is not supported",
         ),
         (
             "RateLimited",

@@ -315,7 +315,11 @@ fn answers(
             !method.options.if_match.is_empty(),
         ),
         ("413", "BodyTooLarge", binding.body != Body::None),
-        ("415", "UnsupportedMediaType", binding.body != Body::None),
+        (
+            "415",
+            content::unsupported(schemas.api, method, binding),
+            binding.body != Body::None,
+        ),
         ("429", "RateLimited", true),
         ("500", "InternalError", true),
         ("503", "ServiceUnavailable", true),

@@ -1288,14 +1288,14 @@ impl<
             0usize => {
                 const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
                     input: ::transcode::rest::Input {
-                        decode: |json, context| {
+                        decode: ::transcode::rest::Decode::Json(|json, context| {
                             let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
                             let body = ::transcode::json::field_from_slice::<
                                 ::transcode::json::kind::Message<Shelf>,
                             >(json, ("shelf", "shelf"), context)?;
                             request.shelf = body;
                             Ok(request)
-                        },
+                        }),
                         mask: Some(|request, paths| {
                             request
                                 .update_mask
@@ -1337,7 +1337,7 @@ impl<
                     WatchShelvesResponse,
                 > = ::transcode::rest::Streaming {
                     input: ::transcode::rest::Input {
-                        decode: |_, _| Ok(::core::default::Default::default()),
+                        decode: ::transcode::rest::Decode::Nothing,
                         mask: None,
                         last_event_id: Some(|request, id| request.after = Some(id)),
                         resource: watch_shelves_resource,

@@ -7,3 +7,4 @@ mod link;
 mod properties;
 mod rest;
 mod stream;
+mod upload;

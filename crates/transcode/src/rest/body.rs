@@ -6,7 +6,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tonic::Code;
 
-use super::{Body, Problem};
+use super::{Body, Problem, RawBody};
 
 /// Reads a JSON body of at most `max` bytes.
 pub(super) async fn read_json(
@@ -17,13 +17,48 @@ pub(super) async fn read_json(
     if !is_json(headers) {
         return Err(unsupported("Content-Type must be application/json"));
     }
+    plain(headers)?;
+    read(body, max).await
+}
+
+/// Reads a body of any type, of at most `max` bytes. None for a request that has none and says nothing of one.
+pub(super) async fn read_raw(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+) -> Result<Option<RawBody>, Problem> {
+    plain(headers)?;
+    let content_type = content_type(headers)?;
+    let data = read(body, max).await?;
+    let is_there = content_type.is_some() || !data.is_empty();
+    Ok(is_there.then(|| RawBody {
+        content_type: content_type.unwrap_or_default(),
+        data,
+    }))
+}
+
+/// Refuses what is compressed: a message has no place that says so.
+fn plain(headers: &HeaderMap) -> Result<(), Problem> {
     if headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")
     {
         return Err(unsupported("Content-Encoding is not supported"));
     }
-    read(body, max).await
+    Ok(())
+}
+
+/// What a body of any type says it is.
+fn content_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(unsupported("Content-Type must be UTF-8")),
+        },
+        _ => Err(unsupported("Content-Type must be given once")),
+    }
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.

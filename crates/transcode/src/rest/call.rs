@@ -5,23 +5,22 @@ use std::pin::pin;
 
 use futures_core::Stream;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, header};
 use prost::Message;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use super::accept::Format;
 use super::link::Links;
 use super::raw::{self, Begun, RawBody};
+use super::request::Input;
 use super::stream::{self, Framing};
-use super::{Body, Problem, RequestContext, Transcoder, bind, body, etag, render};
-use crate::Violations;
+use super::{Body, Problem, RequestContext, Transcoder, etag, render};
 use crate::idempotency;
-use crate::json::{self, Binder};
-use crate::policy::{Policy, Resource};
+use crate::json::Binder;
+use crate::policy::Policy;
 use crate::rendered::{self, AcceptsJson};
-use crate::spec::{self, Binding};
-use crate::status;
+use crate::spec::Binding;
 use crate::validate::Validate;
 
 /// A request whose binding was found.
@@ -30,20 +29,6 @@ pub struct Call {
     pub(super) body: Body,
     pub(super) binding: &'static Binding,
     pub(super) transcoder: Transcoder,
-}
-
-/// How a request becomes a message; generated.
-pub struct Input<Req> {
-    /// Reads the body into a request. Fails only on text that is not JSON.
-    pub decode: fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>,
-    /// Says which fields of the body's message were given, in proto paths, unless the request says it itself.
-    pub mask: Option<fn(&mut Req, Vec<String>)>,
-    /// Puts the Last-Event-ID header into the request.
-    pub last_event_id: Option<fn(&mut Req, String)>,
-    /// Names what a request is about.
-    pub resource: Resource<Req>,
-    /// Puts the tags of the If-Match header into the request.
-    pub if_match: Option<fn(&mut Req, Vec<String>)>,
 }
 
 /// How the body of an answer is made; generated.
@@ -106,7 +91,7 @@ impl Known {
 }
 
 /// Why a call has no answer.
-enum Failure {
+pub(super) enum Failure {
     /// What HTTP has a status of its own for.
     Problem(Problem),
     /// What gRPC would say.
@@ -297,13 +282,18 @@ impl Call {
             .admit(spec, &metadata, &mut self.parts.extensions)
             .await
             .map_err(Failure::Status)?;
+        let max = self.transcoder.settings().max_body_bytes;
         // A status is what a policy sees of a call; what HTTP says more precisely goes around it.
         let mut problem = None;
         let call = async {
             let concerns = |resource: &str| policy.concerns(&admission, resource);
             let bound = match refused {
                 Some(refused) => Err(Failure::Problem(refused)),
-                None => self.bind(input, concerns).await,
+                None => {
+                    input
+                        .read(binding, &self.parts, self.body, max, concerns)
+                        .await
+                }
             };
             let message = bound.map_err(|failure| match failure {
                 Failure::Status(status) => status,
@@ -339,80 +329,6 @@ impl Call {
     pub fn not_found(self) -> Response<Body> {
         self.transcoder
             .answer(&self.parts.extensions, Problem::no_such_resource())
-    }
-
-    /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
-    /// reported together.
-    async fn bind<Req: Binder + Validate + Default>(
-        &mut self,
-        input: &Input<Req>,
-        concerns: impl Fn(&str),
-    ) -> Result<Req, Failure> {
-        let Self {
-            parts,
-            body,
-            binding,
-            transcoder,
-        } = self;
-        let body = std::mem::replace(body, Body::empty());
-        let (mut message, context) = if binding.body == spec::Body::None {
-            body::refuse(body).await.map_err(Failure::Problem)?;
-            (Req::default(), json::Context::new())
-        } else {
-            let max = transcoder.settings().max_body_bytes;
-            let bytes = body::read_json(&parts.headers, body, max)
-                .await
-                .map_err(Failure::Problem)?;
-            let mut context = json::Context::with_mask();
-            let message = (input.decode)(&bytes, &mut context).map_err(|error| {
-                let problem = Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    Code::InvalidArgument,
-                    "Malformed JSON",
-                );
-                Failure::Problem(problem.with_detail("body", error.to_string()))
-            })?;
-            (message, context)
-        };
-        let (violations, named) = context.finish();
-        let mut context = json::Context::continuing(violations);
-        bind::path(
-            &mut message,
-            binding,
-            parts.uri.path(),
-            &named,
-            &mut context,
-        );
-        bind::query(
-            &mut message,
-            binding,
-            parts.uri.query().unwrap_or_default(),
-            &mut context,
-        );
-        if let (Some(mask), spec::Body::Field { proto_name, .. }) = (input.mask, binding.body) {
-            let inside = |path: &String| {
-                path.strip_prefix(proto_name)?
-                    .strip_prefix('.')
-                    .map(str::to_owned)
-            };
-            mask(&mut message, named.iter().filter_map(inside).collect());
-        }
-        if let Some(resume) = input.last_event_id {
-            bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
-        }
-        if let Some(put) = input.if_match {
-            bind::if_match(&mut message, &parts.headers, put, &mut context);
-        }
-        if let Some(resource) = (input.resource)(&message) {
-            concerns(resource);
-        }
-        let (mut violations, _) = context.finish();
-        // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.
-        let mut broken = Violations::new();
-        message.validate(&mut broken);
-        violations.extend(broken);
-        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
-        Ok(message)
     }
 }
 

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::super::names::{self, Scope, camel, snake};
 use super::answer::{etag, links, location};
-use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
+use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
 pub(super) fn call(
@@ -20,12 +20,12 @@ pub(super) fn call(
     );
     let (input_path, output_path) = (scope.message(&method.input), scope.message(&method.output));
     let function = snake(&method.name);
-    let decode = match &binding.body {
-        Body::None => quote!(|_, _| Ok(::core::default::Default::default())),
-        Body::Whole => quote!(::transcode::json::from_slice),
-        Body::Field(name) => decode_field(scope, input, &input_path, name),
+    let decode = decode(scope, method, binding, input);
+    let mask = if scope.api.takes_bytes(&method.input, binding) {
+        quote!(None)
+    } else {
+        update_mask(binding, input)
     };
-    let mask = update_mask(binding, input);
     let encode = encode(scope, method, binding, output);
     let last_event_id = last_event_id(method, input);
     let resource = format_ident!("{}_resource", snake(&method.name));
@@ -145,21 +145,67 @@ fn sse_id(method: &Method, output: &Message) -> TokenStream {
     }
 }
 
-fn decode_field(
-    scope: &Scope<'_>,
-    input: &Message,
-    input_path: &TokenStream,
-    name: &str,
-) -> TokenStream {
-    let Some(field) = input.field(name) else {
-        return TokenStream::new();
+/// What a body is to a request.
+fn decode(scope: &Scope<'_>, method: &Method, binding: &Binding, input: &Message) -> TokenStream {
+    let input_path = scope.message(&method.input);
+    let bytes = scope.api.takes_bytes(&method.input, binding);
+    let body = bytes.then(|| {
+        let body = scope.message(HTTP_BODY);
+        quote! {
+            #body {
+                content_type: body.content_type,
+                data: body.data.into(),
+                ..::core::default::Default::default()
+            }
+        }
+    });
+    let field = match &binding.body {
+        Body::None => return quote!(::transcode::rest::Decode::Nothing),
+        Body::Whole => None,
+        Body::Field(name) => input.field(name),
     };
-    let (kind, slot, json_name) = (
-        scope.field_kind(&field.shape, &field.ty),
-        snake(&field.name),
-        &field.json_name,
-    );
-    let store = match field.shape {
+    let new = quote!(<#input_path as ::core::default::Default>::default());
+    match (body, field) {
+        (Some(body), None) => quote!(::transcode::rest::Decode::Raw(|body| #body)),
+        (Some(body), Some(field)) => {
+            let store = store(input, field);
+            quote! {
+                ::transcode::rest::Decode::Raw(|body| {
+                    let mut request = #new;
+                    let body = Some(#body);
+                    #store
+                    request
+                })
+            }
+        }
+        (None, None) => {
+            quote!(::transcode::rest::Decode::Json(
+                ::transcode::json::from_slice
+            ))
+        }
+        (None, Some(field)) => {
+            let (kind, name, json_name) = (
+                scope.field_kind(&field.shape, &field.ty),
+                &field.name,
+                &field.json_name,
+            );
+            let store = store(input, field);
+            quote! {
+                ::transcode::rest::Decode::Json(|json, context| {
+                    let mut request = #new;
+                    let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
+                    #store
+                    Ok(request)
+                })
+            }
+        }
+    }
+}
+
+/// Puts `body`, an option, into a field of `request`.
+fn store(input: &Message, field: &Field) -> TokenStream {
+    let slot = snake(&field.name);
+    match field.shape {
         Shape::Optional => quote!(request.#slot = body;),
         Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
         Shape::Oneof { index, boxed } => {
@@ -181,14 +227,6 @@ fn decode_field(
                 request.#slot = body;
             }
         },
-    };
-    quote! {
-        |json, context| {
-            let mut request = <#input_path as ::core::default::Default>::default();
-            let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
-            #store
-            Ok(request)
-        }
     }
 }
 
