@@ -102,10 +102,12 @@ pub struct Method {
     pub docs: String,
     /// Whether it should no longer be used.
     pub deprecated: bool,
-    /// Full name of the request.
+    /// Full name of the request, or of a message of it where it is a stream.
     pub input: String,
     /// Full name of the answer, or of a message of it where it is a stream.
     pub output: String,
+    /// Whether the request is a stream.
+    pub client_streaming: bool,
     /// Whether the answer is a stream.
     pub streaming: bool,
     /// The field of the answer that is its entity tag; empty without one.

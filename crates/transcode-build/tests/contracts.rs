@@ -267,13 +267,33 @@ fn streams_that_can_not_be() {
     for (rpc, options, message) in [
         (
             "rpc Call(stream Req) returns (Req)",
-            String::new(),
-            "a request can't be a stream, only an answer can",
+            "idempotency_key: true".to_owned(),
+            "idempotency_key is not for a request that is a stream",
         ),
         (
             "rpc Call(stream Req) returns (stream Req)",
-            String::new(),
-            "a request can't be a stream, only an answer can",
+            ids.to_owned(),
+            "last_event_id is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"if_match: "many""#.to_owned(),
+            "if_match is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"links: { page: "number" page_count: "number" }"#.to_owned(),
+            "links is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"}; option (google.api.http) = { get: "/v1/x""#.to_owned(),
+            "a request that is a stream needs a body",
+        ),
+        (
+            "rpc Call(stream Req) returns (stream Req)",
+            "success_status: 201".to_owned(),
+            "success_status is not for an answer that is a stream",
         ),
         (
             "rpc Call(Req) returns (Req)",

@@ -9,6 +9,7 @@ pub mod pb {
 }
 
 pub mod files;
+pub mod intake;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,7 +24,7 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, EchoRequest, FilesStack, GetBookRequest, LibraryStack, ListBooksRequest,
+    Book, EchoRequest, FilesStack, GetBookRequest, IntakeStack, LibraryStack, ListBooksRequest,
     ListBooksResponse, UpdateBookRequest, WatchBooksRequest, WatchBooksResponse,
     list_books_response,
 };
@@ -211,6 +212,11 @@ pub fn files() -> FilesStack<files::Told, ByScope> {
     FilesStack::new(Arc::new(files::Told), Arc::new(ByScope))
 }
 
+/// The intake behind the same policy.
+pub fn intake() -> IntakeStack<intake::Reader, ByScope> {
+    IntakeStack::new(Arc::new(intake::Reader), Arc::new(ByScope))
+}
+
 /// The library over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
@@ -229,6 +235,7 @@ pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
         [
             Box::new(stack()) as Box<dyn transcode::rest::Service>,
             Box::new(files()),
+            Box::new(intake()),
         ],
     )
 }

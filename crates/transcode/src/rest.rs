@@ -6,6 +6,8 @@ mod body;
 mod call;
 mod etag;
 mod link;
+mod messages;
+mod pieces;
 mod raw;
 mod render;
 mod request;

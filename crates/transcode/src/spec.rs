@@ -15,6 +15,8 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// Path of the RPC in gRPC, such as `/catalog.v1.CatalogService/GetProduct`.
     pub path: &'static str,
+    /// Whether the request is a stream of messages.
+    pub client_streaming: bool,
     /// Whether the answer is a stream of messages.
     pub server_streaming: bool,
     /// Scopes a caller must hold, all of them.

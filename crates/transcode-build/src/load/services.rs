@@ -34,9 +34,6 @@ impl Loader<'_> {
 
     fn method(&self, api: &Api, descriptor: &MethodDescriptor) -> Result<Method, Error> {
         let at = At(descriptor);
-        if descriptor.is_client_streaming() {
-            return Err(at.error("a request can't be a stream, only an answer can"));
-        }
         let options: MethodOptions =
             extension(self.pool, &descriptor.options(), "transcode.v1.method").ok_or_else(
                 || at.error("has no (transcode.v1.method): say its scopes, or that it is public"),
@@ -74,6 +71,9 @@ impl Loader<'_> {
                 bindings.push(at.binding(api, input, output, additional)?);
             }
         }
+        if descriptor.is_client_streaming() {
+            at.takes_stream(&options, &bindings)?;
+        }
         if descriptor.is_server_streaming() {
             at.answers_with_stream(input, output, &options, &bindings)?;
             at.ids(api, &options, &bindings)?;
@@ -92,6 +92,7 @@ impl Loader<'_> {
             deprecated: proto.is_some_and(prost_types::MethodOptions::deprecated),
             input: descriptor.input().full_name().to_owned(),
             output: descriptor.output().full_name().to_owned(),
+            client_streaming: descriptor.is_client_streaming(),
             streaming: descriptor.is_server_streaming(),
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
             location: at.location(api, output, &options.location)?,

@@ -20,7 +20,11 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
         };
         return Some(json!({
             "required": required,
-            "description": "Bytes of any type.",
+            "description": if method.client_streaming {
+                "Bytes of any type and any length, taken as they come."
+            } else {
+                "Bytes of any type."
+            },
             "content": {"*/*": {"schema": binary()}},
         }));
     }
@@ -44,6 +48,15 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
     if example.is_object() {
         media["example"] = example;
     }
+    if method.client_streaming {
+        let description = "A stream, which may be written without end: each line is JSON of this schema, and the message \
+                           of an error names the line. Blank lines say nothing. Path and query hold for every line.";
+        return Some(json!({
+            "required": true,
+            "description": description,
+            "content": {"application/x-ndjson": media},
+        }));
+    }
     Some(json!({"required": true, "content": {"application/json": media}}))
 }
 
@@ -51,9 +64,17 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
 pub(super) fn unsupported(api: &Api, method: &Method, binding: &Binding) -> &'static str {
     if api.takes_bytes(&method.input, binding) {
         "UnsupportedEncoding"
+    } else if method.client_streaming {
+        "UnsupportedLines"
     } else {
         "UnsupportedMediaType"
     }
+}
+
+/// Whether a body may be too large, as a whole or in one of its lines.
+pub(super) fn limited(api: &Api, method: &Method, binding: &Binding) -> bool {
+    let chunks = method.client_streaming && api.takes_bytes(&method.input, binding);
+    binding.body != Body::None && !chunks
 }
 
 /// The answer of a success.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::content::unsupported;
+use super::content::{limited, unsupported};
 use super::headers;
 use crate::ir::Body;
 use crate::schema::Schemas;
@@ -26,7 +26,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                         || m.options.idempotency_key
                 })
             }),
-            "UnsupportedMediaType" | "UnsupportedEncoding" => api
+            "UnsupportedMediaType" | "UnsupportedLines" | "UnsupportedEncoding" => api
                 .services
                 .iter()
                 .flat_map(|s| &s.methods)
@@ -36,8 +36,8 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
                 .services
                 .iter()
                 .flat_map(|s| &s.methods)
-                .flat_map(|m| &m.bindings)
-                .any(|b| b.body != Body::None),
+                .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
+                .any(|(m, b)| limited(api, m, b)),
             "PreconditionFailed" => api
                 .services
                 .iter()
@@ -122,6 +122,13 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             false,
             "The body is not JSON.",
             "Content-Type must be application/json",
+        ),
+        (
+            "UnsupportedLines",
+            3,
+            false,
+            "The body is not lines of JSON.",
+            "Content-Type must be application/x-ndjson",
         ),
         (
             "UnsupportedEncoding",

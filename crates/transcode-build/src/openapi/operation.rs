@@ -314,7 +314,11 @@ fn answers(
             "PreconditionFailed",
             !method.options.if_match.is_empty(),
         ),
-        ("413", "BodyTooLarge", binding.body != Body::None),
+        (
+            "413",
+            "BodyTooLarge",
+            content::limited(schemas.api, method, binding),
+        ),
         (
             "415",
             content::unsupported(schemas.api, method, binding),

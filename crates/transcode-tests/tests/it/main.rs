@@ -3,6 +3,7 @@
 mod files;
 mod grpc;
 mod idempotency;
+mod intake;
 mod link;
 mod properties;
 mod rest;

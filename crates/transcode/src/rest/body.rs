@@ -17,7 +17,7 @@ pub(super) async fn read_json(
     if !is_json(headers) {
         return Err(unsupported("Content-Type must be application/json"));
     }
-    plain(headers)?;
+    check_plain(headers).map_err(unsupported)?;
     read(body, max).await
 }
 
@@ -27,8 +27,7 @@ pub(super) async fn read_raw(
     body: Body,
     max: usize,
 ) -> Result<Option<RawBody>, Problem> {
-    plain(headers)?;
-    let content_type = content_type(headers)?;
+    let content_type = raw_type(headers).map_err(unsupported)?;
     let data = read(body, max).await?;
     let is_there = content_type.is_some() || !data.is_empty();
     Ok(is_there.then(|| RawBody {
@@ -38,27 +37,36 @@ pub(super) async fn read_raw(
 }
 
 /// Refuses what is compressed: a message has no place that says so.
-fn plain(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_plain(headers: &HeaderMap) -> Result<(), &'static str> {
     if headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")
     {
-        return Err(unsupported("Content-Encoding is not supported"));
+        return Err("Content-Encoding is not supported");
     }
     Ok(())
 }
 
-/// What a body of any type says it is.
-fn content_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// What a body of any type says it is; why it is refused, where it is.
+pub(super) fn raw_type(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+    check_plain(headers)?;
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(unsupported("Content-Type must be UTF-8")),
+            Err(_) => Err("Content-Type must be UTF-8"),
         },
-        _ => Err(unsupported("Content-Type must be given once")),
+        _ => Err("Content-Type must be given once"),
     }
+}
+
+/// Why a body is refused that should be lines of JSON, where it is.
+pub(super) fn check_lines(headers: &HeaderMap) -> Result<(), &'static str> {
+    if !is_text_of(headers, |essence| essence == "application/x-ndjson") {
+        return Err("Content-Type must be application/x-ndjson");
+    }
+    check_plain(headers)
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
@@ -88,15 +96,21 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     match Limited::new(body, max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            Code::InvalidArgument,
-            "The body ended early",
-        )),
+        Err(_) => Err(ended_early()),
     }
 }
 
-fn unsupported(message: &'static str) -> Problem {
+/// The error of a body that ended before its end.
+pub(super) fn ended_early() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        Code::InvalidArgument,
+        "The body ended early",
+    )
+}
+
+/// The error of a body that is not of the type it must be.
+pub(super) fn unsupported(message: &'static str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::InvalidArgument,
@@ -106,6 +120,14 @@ fn unsupported(message: &'static str) -> Problem {
 
 /// Whether a body says it is JSON in UTF-8: `application/json` or a type that ends in `+json`.
 fn is_json(headers: &HeaderMap) -> bool {
+    is_text_of(headers, |essence| {
+        essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+/// Whether a body says it is of a type, in lower case, and in UTF-8.
+fn is_text_of(headers: &HeaderMap, fits: impl Fn(&str) -> bool) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
@@ -115,14 +137,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    json && parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    })
+    fits(&essence)
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ use tonic::{Request, Status};
 
 use super::accept::Format;
 use super::link::Links;
+use super::messages::Many;
 use super::raw::{self, Begun, RawBody};
-use super::request::Input;
+use super::request::{Input, One, Source};
 use super::stream::{self, Framing};
 use super::{Body, Problem, RequestContext, Transcoder, etag, render};
 use crate::idempotency;
 use crate::json::Binder;
-use crate::policy::Policy;
+use crate::policy::{BoxStream, Policy};
 use crate::rendered::{self, AcceptsJson};
 use crate::spec::Binding;
 use crate::validate::Validate;
@@ -125,65 +126,46 @@ impl Reply {
 
 impl Call {
     /// Makes a unary call.
-    pub async fn unary<P, Req, Res, F>(
+    pub fn unary<P, Req, Res, F>(
         self,
         policy: &P,
         unary: &Unary<Req, Res>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
         Req: Binder + Validate + Message + Default,
         Res: Message + Default + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
-        let reply = self.reply();
-        let links = unary.links.as_ref();
-        let links = links.map(|links| (links, self.parts.uri.clone()));
-        let known = Known::of(unary, self.binding, &self.parts.headers);
-        let spec = reply.binding.spec;
-        let handler = |mut request: Request<Req>| {
-            // What is kept is a message.
-            if unary.whole && !spec.idempotency_key {
-                request.extensions_mut().insert(AcceptsJson);
-            }
-            idempotency::call(policy, spec, request, handler)
-        };
-        match self.run(policy, &unary.input, None, handler).await {
-            Ok((mut answer, admission)) => {
-                let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
-                let is_known = matches!((&known, tag), (Some(Known(known)), Some(tag)) if etag::is_known(known, tag));
-                let tag = tag.and_then(etag::header_value);
-                let mut response = if is_known {
-                    render::not_modified(spec)
-                } else {
-                    let settings = reply.transcoder.settings();
-                    render::answer(settings, reply.context.as_ref(), spec, unary, &mut answer)
-                };
-                if let Some((links, uri)) = links
-                    && response.status().is_success()
-                {
-                    links.insert(&uri, rendered::message(&answer), response.headers_mut());
-                }
-                if let Some(tag) = tag
-                    && (is_known || response.status().is_success())
-                {
-                    response.headers_mut().insert(header::ETAG, tag);
-                }
-                policy.annotate(spec, &admission, response.headers_mut());
-                response
-            }
-            Err(failure) => reply.failure(failure),
-        }
+        let spec = self.binding.spec;
+        let handler = |request| idempotency::call(policy, spec, request, handler);
+        self.answer(policy, unary, One(&unary.input), handler)
+    }
+
+    /// Makes a call whose request is a stream.
+    pub fn client_streaming<P, Req, Res, F>(
+        self,
+        policy: &P,
+        unary: &Unary<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
+    ) -> impl Future<Output = Response<Body>>
+    where
+        P: Policy,
+        Req: Binder + Validate + Default + Send + 'static,
+        Res: Send + 'static,
+        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
+    {
+        self.answer(policy, unary, Many::new(&unary.input), handler)
     }
 
     /// Makes a call whose answer is a stream.
-    pub async fn server_streaming<P, Req, Res, S, F>(
+    pub fn server_streaming<P, Req, Res, S, F>(
         self,
         policy: &P,
         streaming: &Streaming<Req, Res>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
         Req: Binder + Validate + Default + Send,
@@ -191,63 +173,136 @@ impl Call {
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
+        self.stream(policy, streaming, One(&streaming.input), handler)
+    }
+
+    /// Makes a call whose request and whose answer are streams.
+    pub fn bidi_streaming<P, Req, Res, S, F>(
+        self,
+        policy: &P,
+        streaming: &Streaming<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
+    ) -> impl Future<Output = Response<Body>>
+    where
+        P: Policy,
+        Req: Binder + Validate + Default + Send + 'static,
+        Res: Send + 'static,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+    {
+        self.stream(policy, streaming, Many::new(&streaming.input), handler)
+    }
+
+    /// Calls a handler whose answer is one message.
+    async fn answer<P, Req, Res, M, F>(
+        self,
+        policy: &P,
+        unary: &Unary<Req, Res>,
+        source: impl Source<M>,
+        handler: impl FnOnce(Request<M>) -> F + Send,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Res: Send + 'static,
+        M: Send,
+        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
+    {
+        let reply = self.reply();
+        let links = unary.links.as_ref();
+        let links = links.map(|links| (links, self.parts.uri.clone()));
+        let known = Known::of(unary, self.binding, &self.parts.headers);
+        let spec = reply.binding.spec;
+        let handler = |mut request: Request<M>| {
+            // What is kept is a message.
+            if unary.whole && !spec.idempotency_key {
+                request.extensions_mut().insert(AcceptsJson);
+            }
+            handler(request)
+        };
+        let (mut answer, admission) = match self.run(policy, &source, None, handler).await {
+            Ok(answered) => answered,
+            Err(failure) => return reply.failure(failure),
+        };
+        let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
+        let is_known =
+            matches!((&known, tag), (Some(Known(known)), Some(tag)) if etag::is_known(known, tag));
+        let tag = tag.and_then(etag::header_value);
+        let mut response = if is_known {
+            render::not_modified(spec)
+        } else {
+            let settings = reply.transcoder.settings();
+            render::answer(settings, reply.context.as_ref(), spec, unary, &mut answer)
+        };
+        if let Some((links, uri)) = links
+            && response.status().is_success()
+        {
+            links.insert(&uri, rendered::message(&answer), response.headers_mut());
+        }
+        if let Some(tag) = tag
+            && (is_known || response.status().is_success())
+        {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
+    }
+
+    /// Calls a handler whose answer is a stream.
+    async fn stream<P, Req, Res, M, S, F>(
+        self,
+        policy: &P,
+        streaming: &Streaming<Req, Res>,
+        source: impl Source<M>,
+        handler: impl FnOnce(Request<M>) -> F + Send,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Res: Send + 'static,
+        M: Send,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+    {
         let reply = self.reply();
         let spec = reply.binding.spec;
-        let (input, heartbeat) = (&streaming.input, reply.transcoder.settings().heartbeat);
+        let format = Format::accepted(&self.parts.headers);
+        let refused = (matches!(streaming.encode, Encode::Json(_)) && format.is_none())
+            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
+        let is_raw = matches!(streaming.encode, Encode::Raw(_));
+        let open = async move |request| {
+            let (metadata, messages, extensions) = handler(request).await?.into_parts();
+            let mut messages: BoxStream<Res> = Box::pin(messages);
+            if is_raw {
+                // A part of the call, since the answer begins with it.
+                messages = Box::pin(Begun::with(messages).await?);
+            }
+            Ok(tonic::Response::from_parts(metadata, messages, extensions))
+        };
+        let (answer, admission) = match self.run(policy, &source, refused, open).await {
+            Ok(answered) => answered,
+            Err(failure) => return reply.failure(failure),
+        };
+        let (metadata, messages, _) = answer.into_parts();
+        let messages = policy.stream(spec, admission.clone(), messages);
         let opened = match streaming.encode {
             Encode::Json(encode) => {
-                let format = Format::accepted(&self.parts.headers);
-                let refused = format
-                    .is_none()
-                    .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
                 let framing = Framing {
                     format: format.unwrap_or(Format::EventStream),
                     encode,
                     id: streaming.id,
-                    reasons: spec.reasons,
+                    binding: reply.binding,
                 };
-                match self.run(policy, input, refused, handler).await {
-                    Ok((answer, admission)) => {
-                        let (metadata, messages, _) = answer.into_parts();
-                        let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
-                        let opened = stream::answer(framing, heartbeat, messages).await;
-                        Ok((opened, metadata, admission))
-                    }
-                    Err(failure) => Err(failure),
-                }
+                let heartbeat = reply.transcoder.settings().heartbeat;
+                stream::answer(framing, heartbeat, messages).await
             }
-            Encode::Raw(take) => {
-                // A part of the call, since the answer begins with it.
-                let begin = async |request| {
-                    let (metadata, messages, extensions) = handler(request).await?.into_parts();
-                    let begun = Begun::with(Box::pin(messages)).await?;
-                    Ok(tonic::Response::from_parts(metadata, begun, extensions))
-                };
-                match self.run(policy, input, None, begin).await {
-                    Ok((answer, admission)) => {
-                        let (metadata, messages, _) = answer.into_parts();
-                        let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
-                        let opened = raw::stream(take, messages).await.map(|mut response| {
-                            let headers = response.headers_mut();
-                            render::insert(headers, header::CACHE_CONTROL, spec.cache_control);
-                            response
-                        });
-                        Ok((opened, metadata, admission))
-                    }
-                    Err(failure) => Err(failure),
-                }
-            }
+            Encode::Raw(take) => raw::stream(take, spec.cache_control, messages).await,
         };
-        match opened {
-            Ok((opened, metadata, admission)) => {
-                let mut response =
-                    opened.unwrap_or_else(|status| reply.failure(Failure::Status(status)));
-                render::metadata(&metadata, response.headers_mut());
-                policy.annotate(spec, &admission, response.headers_mut());
-                response
-            }
-            Err(failure) => reply.failure(failure),
-        }
+        let mut response = opened.unwrap_or_else(|status| {
+            let late = source.late(&status);
+            reply.failure(late.map_or(Failure::Status(status), Failure::Problem))
+        });
+        render::metadata(&metadata, response.headers_mut());
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     fn reply(&self) -> Reply {
@@ -258,44 +313,39 @@ impl Call {
         }
     }
 
-    /// Lets the call in, makes its message and calls the handler, unless HTTP has something to refuse.
-    async fn run<P, Req, T, F>(
+    /// Lets the call in, makes what its handler is given and calls it, unless HTTP has something to refuse.
+    async fn run<P, M, T, F>(
         mut self,
         policy: &P,
-        input: &Input<Req>,
+        source: &impl Source<M>,
         refused: Option<Problem>,
-        handler: impl FnOnce(Request<Req>) -> F + Send,
+        handler: impl FnOnce(Request<M>) -> F + Send,
     ) -> Result<(T, P::Admission), Failure>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send,
+        M: Send,
         T: Send,
         F: Future<Output = Result<T, Status>> + Send,
     {
         let binding = self.binding;
         let spec = binding.spec;
-        let metadata = forwarded(
-            &self.parts.headers,
-            self.transcoder.settings().forwarded_headers,
-        );
+        let settings = self.transcoder.settings();
+        let metadata = forwarded(&self.parts.headers, settings.forwarded_headers);
+        let max = settings.max_body_bytes;
         let admission = policy
             .admit(spec, &metadata, &mut self.parts.extensions)
             .await
             .map_err(Failure::Status)?;
-        let max = self.transcoder.settings().max_body_bytes;
         // A status is what a policy sees of a call; what HTTP says more precisely goes around it.
         let mut problem = None;
         let call = async {
             let concerns = |resource: &str| policy.concerns(&admission, resource);
-            let bound = match refused {
+            let (parts, body) = (&self.parts, self.body);
+            let made = match refused {
                 Some(refused) => Err(Failure::Problem(refused)),
-                None => {
-                    input
-                        .read(binding, &self.parts, self.body, max, concerns)
-                        .await
-                }
+                None => source.open(binding, parts, body, max, concerns).await,
             };
-            let message = bound.map_err(|failure| match failure {
+            let made = made.map_err(|failure| match failure {
                 Failure::Status(status) => status,
                 Failure::Problem(found) => {
                     let status = Status::new(found.code, found.message.clone());
@@ -303,12 +353,7 @@ impl Call {
                     status
                 }
             })?;
-            handler(Request::from_parts(
-                metadata,
-                self.parts.extensions,
-                message,
-            ))
-            .await
+            handler(Request::from_parts(metadata, self.parts.extensions, made)).await
         };
         let result = {
             // By reference: what is handed from layer to layer is copied into each of them.
@@ -318,7 +363,9 @@ impl Call {
         match result {
             Ok(answer) => Ok((answer, admission)),
             Err(status) => {
-                let mut problem = problem.unwrap_or_else(|| render::problem(binding, &status));
+                let mut problem = problem
+                    .or_else(|| source.late(&status))
+                    .unwrap_or_else(|| render::problem(binding, &status));
                 policy.annotate(spec, &admission, &mut problem.headers);
                 Err(Failure::Problem(problem))
             }

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderValue, Response, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::Full;
 use tonic::{Code, Status};
 
-use super::Body;
+use super::{Body, render};
 use crate::policy::BoxStream;
 use crate::status::UNEXPECTED;
 
@@ -88,11 +88,14 @@ impl<Res> Stream for Begun<Res> {
 /// is there, and what a policy puts in front of it may wait no longer for it than for any other.
 pub(super) async fn stream<Res: Send + 'static>(
     take: fn(&mut Res) -> RawBody,
+    cache_control: &str,
     mut messages: BoxStream<Res>,
 ) -> Result<Response<Body>, Status> {
     let first = poll_fn(|context| messages.as_mut().poll_next(context)).await;
     let Some(mut first) = first.transpose()? else {
-        return answer(RawBody::default());
+        let mut response = answer(RawBody::default())?;
+        render::insert(response.headers_mut(), header::CACHE_CONTROL, cache_control);
+        return Ok(response);
     };
     let first = take(&mut first);
     let content_type = content_type(&first.content_type)?;
@@ -101,8 +104,9 @@ pub(super) async fn stream<Res: Send + 'static>(
         opening: first.data,
         messages: Some(messages),
     }));
-    let headers: &mut HeaderMap = response.headers_mut();
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
+    render::insert(headers, header::CACHE_CONTROL, cache_control);
     Ok(response)
 }
 

@@ -318,9 +318,9 @@ pub(super) fn problem_of(
 }
 
 /// The error that ends a stream, as JSON: without an envelope, as the messages before it.
-pub(super) fn rpc_status(reasons: &ReasonTable, status: &Status) -> Vec<u8> {
-    let problem = Problem::from_status(status);
-    serde_json::to_vec(&RpcStatus::of(&problem, reasons)).unwrap_or_default()
+pub(super) fn rpc_status(binding: &Binding, status: &Status) -> Vec<u8> {
+    let problem = problem(binding, status);
+    serde_json::to_vec(&RpcStatus::of(&problem, binding.spec.reasons)).unwrap_or_default()
 }
 
 fn json_response(json: Vec<u8>) -> Response<Body> {

@@ -1,8 +1,10 @@
 //! From an HTTP request to the message of a call.
 
+use std::future::Future;
+
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::call::Failure;
 use super::{Body, Problem, RawBody, bind, body};
@@ -37,26 +39,54 @@ pub enum Decode<Req> {
     Raw(fn(RawBody) -> Req),
 }
 
-/// What a request has beside its body.
-pub(super) struct Head<'a> {
-    pub(super) binding: &'static Binding,
-    pub(super) uri: &'a Uri,
-    pub(super) headers: &'a HeaderMap,
+impl<Req> Clone for Input<Req> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<Req: Binder + Validate + Default> Input<Req> {
-    /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
-    /// reported together.
-    pub(super) async fn read(
+impl<Req> Copy for Input<Req> {}
+
+impl<Req> Clone for Decode<Req> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Req> Copy for Decode<Req> {}
+
+/// What makes of an HTTP request what a handler is given: a message, or a stream of them.
+pub(super) trait Source<M>: Send + Sync {
+    /// Makes it. `max` is the most that is kept of the body, in bytes; `concerns` hears what the request is about.
+    fn open(
         &self,
         binding: &'static Binding,
         parts: &Parts,
         body: Body,
         max: usize,
-        concerns: impl Fn(&str),
+        concerns: impl Fn(&str) + Send,
+    ) -> impl Future<Output = Result<M, Failure>> + Send;
+
+    /// What HTTP says more precisely of an error that a handler had from what was made.
+    fn late(&self, _status: &Status) -> Option<Problem> {
+        None
+    }
+}
+
+/// A request that is one message.
+pub(super) struct One<'a, Req>(pub(super) &'a Input<Req>);
+
+impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
+    async fn open(
+        &self,
+        binding: &'static Binding,
+        parts: &Parts,
+        body: Body,
+        max: usize,
+        concerns: impl Fn(&str) + Send,
     ) -> Result<Req, Failure> {
-        let (uri, headers) = (&parts.uri, &parts.headers);
-        let (message, context) = match self.decode {
+        let headers = &parts.headers;
+        let (mut message, context) = match self.0.decode {
             Decode::Nothing => {
                 body::refuse(body).await.map_err(Failure::Problem)?;
                 (Req::default(), json::Context::new())
@@ -81,30 +111,39 @@ impl<Req: Binder + Validate + Default> Input<Req> {
                 (raw.map(put).unwrap_or_default(), json::Context::new())
             }
         };
-        let head = Head {
-            binding,
-            uri,
-            headers,
-        };
-        self.complete(&head, message, context, concerns)
+        let mut violations = self
+            .0
+            .bind(&mut message, binding, &parts.uri, headers, context);
+        if let Some(resource) = (self.0.resource)(&message) {
+            concerns(resource);
+        }
+        // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.
+        let mut broken = Violations::new();
+        message.validate(&mut broken);
+        violations.extend(broken);
+        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
+        Ok(message)
     }
+}
 
-    /// Makes the rest of a message that was made of a body, and checks it.
-    fn complete(
+impl<Req: Binder> Input<Req> {
+    /// Makes the rest of a message that was made of a body. What can't be read is reported together, with what was wrong
+    /// before.
+    pub(super) fn bind(
         &self,
-        head: &Head<'_>,
-        mut message: Req,
+        message: &mut Req,
+        binding: &'static Binding,
+        uri: &Uri,
+        headers: &HeaderMap,
         context: json::Context,
-        concerns: impl Fn(&str),
-    ) -> Result<Req, Failure> {
-        let binding = head.binding;
+    ) -> Violations {
         let (violations, named) = context.finish();
         let mut context = json::Context::continuing(violations);
-        bind::path(&mut message, binding, head.uri.path(), &named, &mut context);
+        bind::path(message, binding, uri.path(), &named, &mut context);
         bind::query(
-            &mut message,
+            message,
             binding,
-            head.uri.query().unwrap_or_default(),
+            uri.query().unwrap_or_default(),
             &mut context,
         );
         if let (Some(mask), spec::Body::Field { proto_name, .. }) = (self.mask, binding.body) {
@@ -113,23 +152,14 @@ impl<Req: Binder + Validate + Default> Input<Req> {
                     .strip_prefix('.')
                     .map(str::to_owned)
             };
-            mask(&mut message, named.iter().filter_map(inside).collect());
+            mask(message, named.iter().filter_map(inside).collect());
         }
         if let Some(resume) = self.last_event_id {
-            bind::last_event_id(&mut message, head.headers, resume, &mut context);
+            bind::last_event_id(message, headers, resume, &mut context);
         }
         if let Some(put) = self.if_match {
-            bind::if_match(&mut message, head.headers, put, &mut context);
+            bind::if_match(message, headers, put, &mut context);
         }
-        if let Some(resource) = (self.resource)(&message) {
-            concerns(resource);
-        }
-        let (mut violations, _) = context.finish();
-        // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.
-        let mut broken = Violations::new();
-        message.validate(&mut broken);
-        violations.extend(broken);
-        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
-        Ok(message)
+        context.finish().0
     }
 }

@@ -19,7 +19,7 @@ use super::accept::Format;
 use super::call::ToJson;
 use super::{Body, render};
 use crate::policy::BoxStream;
-use crate::spec::ReasonTable;
+use crate::spec::Binding;
 use crate::status::UNEXPECTED;
 
 /// The first frame of an event stream: how many milliseconds a browser waits before it comes back.
@@ -30,7 +30,7 @@ pub(super) struct Framing<Res> {
     pub(super) format: Format,
     pub(super) encode: ToJson<Res>,
     pub(super) id: Option<fn(&Res) -> &str>,
-    pub(super) reasons: &'static ReasonTable,
+    pub(super) binding: &'static Binding,
 }
 
 impl<Res> Framing<Res> {
@@ -58,7 +58,7 @@ impl<Res> Framing<Res> {
             Format::EventStream => (b"event: error\ndata: ", b""),
             Format::JsonLines => (br#"{"error":"#, b"}"),
         };
-        let json = render::rpc_status(self.reasons, status);
+        let json = render::rpc_status(self.binding, status);
         [before, &json, after, self.end()].concat()
     }
 

@@ -7,6 +7,7 @@ static SPEC: MethodSpec = MethodSpec {
     service: "test.v1.Test",
     name: "Test",
     path: "/test.v1.Test/Test",
+    client_streaming: false,
     server_streaming: false,
     scopes: &[],
     public: true,

@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 
 use super::super::names::{self, Scope, camel, snake};
 use super::answer::{etag, links, location};
+use super::run;
 use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
@@ -36,7 +37,7 @@ pub(super) fn call(
             quote!(Some(|request, tags| request.#slot = tags))
         },
     );
-    let request = input;
+    let (request, run) = (input, run(method));
     let input = quote! {
         ::transcode::rest::Input {
             decode: #decode,
@@ -55,7 +56,7 @@ pub(super) fn call(
                     encode: #encode,
                     id: #id,
                 };
-                ::std::boxed::Box::pin(call.server_streaming(&*self.policy, &STREAMING, |request| {
+                ::std::boxed::Box::pin(call.#run(&*self.policy, &STREAMING, |request| {
                     self.service.#function(request)
                 }))
             }
@@ -77,7 +78,7 @@ pub(super) fn call(
                 links: #links,
                 etag: #etag,
             };
-            ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
+            ::std::boxed::Box::pin(call.#run(&*self.policy, &UNARY, |request| self.service.#function(request)))
         }
     }
 }

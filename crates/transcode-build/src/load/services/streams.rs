@@ -1,11 +1,33 @@
-//! What holds for RPCs whose answer is a stream.
+//! What holds for RPCs whose request or answer is a stream.
 
 use super::At;
 use crate::error::Error;
-use crate::ir::{Api, Binding, Message, Scalar, Shape, Type};
+use crate::ir::{Api, Binding, Body, Message, Scalar, Shape, Type};
 use crate::options::MethodOptions;
 
 impl At<'_> {
+    /// What the options of an RPC whose request is a stream must keep to.
+    pub(super) fn takes_stream(
+        &self,
+        options: &MethodOptions,
+        bindings: &[Binding],
+    ) -> Result<(), Error> {
+        for (option, given) in [
+            ("idempotency_key", options.idempotency_key),
+            ("last_event_id", !options.last_event_id.is_empty()),
+            ("if_match", !options.if_match.is_empty()),
+            ("links", options.links.is_some()),
+        ] {
+            if given {
+                return Err(self.error(&format!("{option} is not for a request that is a stream")));
+            }
+        }
+        if bindings.iter().any(|binding| binding.body == Body::None) {
+            return Err(self.error("a request that is a stream needs a body"));
+        }
+        Ok(())
+    }
+
     /// What the options of an RPC that answers with a stream must keep to.
     pub(super) fn answers_with_stream(
         &self,
