@@ -194,6 +194,18 @@ fn rpcs_that_say_too_little_or_too_much() {
             "location names `number`, which is no string",
         ),
         (
+            r#"option (google.api.http) = { post: "/v1" body: "*" }; option (transcode.v1.method) = { public: true max_request_bytes: 0 };"#,
+            "max_request_bytes must be at least 1",
+        ),
+        (
+            r#"option (google.api.http) = { post: "/v1" body: "*" }; option (transcode.v1.method) = { public: true max_request_bytes: -1 };"#,
+            "max_request_bytes must be at least 1",
+        ),
+        (
+            r#"option (google.api.http).get = "/v1"; option (transcode.v1.method) = { public: true max_request_bytes: 1 };"#,
+            "max_request_bytes is for an RPC that takes a body in REST",
+        ),
+        (
             "option (transcode.v1.method) = { public: true links: {} };",
             "links names no fields",
         ),

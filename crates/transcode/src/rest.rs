@@ -61,7 +61,8 @@ pub trait Service: Send + Sync + 'static {
 /// What holds for all calls.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Longest body that is read, in bytes.
+    /// Longest body that is read, in bytes; or longest line of a body that is a stream. RPCs may have a limit of their
+    /// own, see [`MethodSpec::max_request_bytes`](crate::MethodSpec::max_request_bytes).
     pub max_body_bytes: usize,
     /// Tells the time, for `meta.timestamp`.
     pub clock: fn() -> std::time::SystemTime,

@@ -4,7 +4,7 @@ mod answer;
 mod call;
 mod resource;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::names::{Scope, camel, shouty, snake};
@@ -102,6 +102,14 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
                 quote!(&super::#(#up)*#(#down::)*REASONS)
             },
         );
+    let most = options.max_request_bytes;
+    let most = most.and_then(|most| u64::try_from(most).ok()).map_or_else(
+        || quote!(None),
+        |most| {
+            let most = Literal::u64_unsuffixed(most);
+            quote!(Some(#most))
+        },
+    );
     let docs = format!("`{full}/{name}`.");
     quote! {
         #[doc = #docs]
@@ -117,6 +125,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
             audit: #audit,
             idempotency: ::transcode::Idempotency::#idempotency,
             idempotency_key: #idempotency_key,
+            max_request_bytes: #most,
             success_status: #status,
             cache_control: #cache,
             envelope: #envelope,

@@ -71,6 +71,7 @@ impl Loader<'_> {
                 bindings.push(at.binding(api, input, output, additional)?);
             }
         }
+        at.max_request_bytes(&options, &bindings)?;
         if descriptor.is_client_streaming() {
             at.takes_stream(&options, &bindings)?;
         }
@@ -194,6 +195,24 @@ impl At<'_> {
             body,
             response_body,
         })
+    }
+
+    /// A limit is one of a body.
+    fn max_request_bytes(
+        &self,
+        options: &MethodOptions,
+        bindings: &[Binding],
+    ) -> Result<(), Error> {
+        let Some(most) = options.max_request_bytes else {
+            return Ok(());
+        };
+        if most <= 0 {
+            return Err(self.error("max_request_bytes must be at least 1"));
+        }
+        if bindings.iter().all(|binding| binding.body == Body::None) {
+            return Err(self.error("max_request_bytes is for an RPC that takes a body in REST"));
+        }
+        Ok(())
     }
 
     /// What is in the bytes of a body stands nowhere else.

@@ -18,13 +18,17 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
             Body::Field(name) => api.messages[&method.input].field(name)?.required(),
             _ => false,
         };
+        let description = match (method.client_streaming, method.options.max_request_bytes) {
+            (true, None) => "Bytes of any type and any length, taken as they come.".to_owned(),
+            (true, Some(most)) => {
+                format!("Bytes of any type, taken as they come. At most {most} bytes.")
+            }
+            (false, None) => "Bytes of any type.".to_owned(),
+            (false, Some(most)) => format!("Bytes of any type. At most {most} bytes."),
+        };
         return Some(json!({
             "required": required,
-            "description": if method.client_streaming {
-                "Bytes of any type and any length, taken as they come."
-            } else {
-                "Bytes of any type."
-            },
+            "description": description,
             "content": {"*/*": {"schema": binary()}},
         }));
     }
@@ -48,16 +52,27 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
     if example.is_object() {
         media["example"] = example;
     }
+    let most = method.options.max_request_bytes;
     if method.client_streaming {
-        let description = "A stream, which may be written without end: each line is JSON of this schema, and the message \
-                           of an error names the line. Blank lines say nothing. Path and query hold for every line.";
+        let most = most.map_or_else(String::new, |most| {
+            format!(" A line has at most {most} bytes.")
+        });
+        let description = format!(
+            "A stream, which may be written without end: each line is JSON of this schema, and the message of an error \
+             names the line. Blank lines say nothing. Path and query hold for every line.{most}"
+        );
         return Some(json!({
             "required": true,
             "description": description,
             "content": {"application/x-ndjson": media},
         }));
     }
-    Some(json!({"required": true, "content": {"application/json": media}}))
+    let mut body = json!({"required": true});
+    if let Some(most) = most {
+        body["description"] = json!(format!("At most {most} bytes."));
+    }
+    body["content"] = json!({"application/json": media});
+    Some(body)
 }
 
 /// The name of the error of a body that is of no type which is taken.
@@ -74,7 +89,7 @@ pub(super) fn unsupported(api: &Api, method: &Method, binding: &Binding) -> &'st
 /// Whether a body may be too large, as a whole or in one of its lines.
 pub(super) fn limited(api: &Api, method: &Method, binding: &Binding) -> bool {
     let chunks = method.client_streaming && api.takes_bytes(&method.input, binding);
-    binding.body != Body::None && !chunks
+    binding.body != Body::None && (!chunks || method.options.max_request_bytes.is_some())
 }
 
 /// The answer of a success.

@@ -301,8 +301,8 @@ async fn upload(content_type: Option<&str>, body: Bytes) -> Value {
 async fn bytes_come_in_pieces() {
     let piece = |rest: &str| format!("shelves/1/books/2 {rest} 300");
     assert_eq!(
-        upload(Some("image/png"), vec![1; 10_000].into()).await,
-        json!([piece("image/png 4096"), piece(" 4096"), piece(" 1808"),])
+        upload(Some("image/png"), vec![1; 100_000].into()).await,
+        json!([piece("image/png 65536"), piece(" 34464")])
     );
     // What stands in the path is told of an empty body too.
     assert_eq!(
@@ -369,8 +369,10 @@ async fn an_error_in_the_first_line_is_a_status() {
     let response = send(post(APPRAISE, LINES), "{").await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(json(response).await["message"], "Malformed JSON in line 1");
-    let response = send(post(APPRAISE, LINES), "x".repeat(5000)).await;
+    let response = send(post(APPRAISE, LINES), "x".repeat(101)).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let message = &json(response).await["message"];
+    assert_eq!(message, "Line 1 must not be longer than 100 bytes");
 }
 
 #[tokio::test]
@@ -517,8 +519,12 @@ fn the_description_shows_lines_and_bytes() {
     assert!(add["responses"]["413"].is_object());
     let scan = &description["paths"]["/v1/shelves/{name}/books/{name2}/scan"]["put"];
     assert!(scan["requestBody"]["content"]["*/*"].is_object());
-    assert!(scan["responses"].get("413").is_none());
+    assert!(scan["responses"]["413"].is_object());
+    let capitalize = &description["paths"]["/v1/letters:capitalize"]["post"];
+    assert!(capitalize["responses"].get("413").is_none());
     let appraise = &description["paths"][APPRAISE]["post"];
     assert!(appraise["requestBody"]["content"][LINES].is_object());
+    let about = appraise["requestBody"]["description"].as_str();
+    assert!(about.expect("text").ends_with("at most 100 bytes."));
     assert!(appraise["responses"]["200"]["content"]["text/event-stream"].is_object());
 }

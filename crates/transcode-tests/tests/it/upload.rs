@@ -86,6 +86,22 @@ async fn a_body_has_a_longest_length() {
 }
 
 #[tokio::test]
+async fn an_rpc_may_have_a_limit_of_its_own() {
+    let scan = |length| send(Request::post("/v1/scans"), &[b'x'; 10_001][..length]);
+    assert_eq!(scan(10_000).await.status(), StatusCode::OK);
+    let long = scan(10_001).await;
+    assert_eq!(long.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let message = &long.body()["error"]["message"];
+    assert_eq!(message, "The body must not be larger than 10000 bytes");
+    let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
+    let body = &description["paths"]["/v1/scans"]["post"]["requestBody"];
+    assert_eq!(
+        body["description"],
+        "Bytes of any type. At most 10000 bytes."
+    );
+}
+
+#[tokio::test]
 async fn what_has_no_place_in_the_message_is_refused() {
     let compressed = Request::put(TEXT).header(header::CONTENT_ENCODING, "gzip");
     let twice = Request::put(TEXT)

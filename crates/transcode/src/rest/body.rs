@@ -82,22 +82,25 @@ pub(super) async fn refuse(body: Body) -> Result<(), Problem> {
     }
 }
 
+/// Reads a body of at most `max` bytes.
 async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::InvalidArgument,
-            format!("The body must not be larger than {max} bytes"),
-        )
-    };
     if body.size_hint().lower() > max as u64 {
-        return Err(too_large());
+        return Err(too_large(max));
     }
     match Limited::new(body, max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max)),
         Err(_) => Err(ended_early()),
     }
+}
+
+/// The error of a body of more than `max` bytes.
+pub(super) fn too_large(max: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Code::InvalidArgument,
+        format!("The body must not be larger than {max} bytes"),
+    )
 }
 
 /// The error of a body that ended before its end.

@@ -331,7 +331,7 @@ impl Call {
         let spec = binding.spec;
         let settings = self.transcoder.settings();
         let metadata = forwarded(&self.parts.headers, settings.forwarded_headers);
-        let max = settings.max_body_bytes;
+        let max = spec.max_request_bytes.unwrap_or(settings.max_body_bytes);
         let admission = policy
             .admit(spec, &metadata, &mut self.parts.extensions)
             .await

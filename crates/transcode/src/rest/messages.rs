@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use http::Uri;
 use http::request::Parts;
+use http_body::Body as _;
 use tonic::{Code, Status, Streaming};
 
 use super::call::Failure;
@@ -55,7 +56,13 @@ where
         let pieces = match self.input.decode {
             Decode::Raw(put) => {
                 let content_type = body::raw_type(&parts.headers).map_err(unsupported)?;
-                let chunks = Chunks::new(body, content_type.unwrap_or_default(), max);
+                let content_type = content_type.unwrap_or_default();
+                let whole = binding.spec.max_request_bytes;
+                let length = body.size_hint().lower();
+                if let Some(whole) = whole.filter(|whole| length > *whole as u64) {
+                    return Err(Failure::Problem(body::too_large(whole)));
+                }
+                let chunks = Chunks::new(body, content_type, max, whole);
                 Pieces::Bytes(chunks, put)
             }
             Decode::Json(decode) => {

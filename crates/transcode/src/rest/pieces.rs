@@ -113,16 +113,21 @@ pub(super) struct Chunks {
     rest: Bytes,
     /// For the first piece; none after it.
     content_type: Option<String>,
+    /// Longest piece.
     most: usize,
+    /// Longest body, and what is left of it; none without a limit.
+    whole: Option<(usize, usize)>,
 }
 
 impl Chunks {
-    pub(super) fn new(body: Body, content_type: String, max: usize) -> Self {
+    /// `max` bounds the pieces, `whole` all of them together.
+    pub(super) fn new(body: Body, content_type: String, max: usize, whole: Option<usize>) -> Self {
         Self {
             body,
             rest: Bytes::new(),
             content_type: Some(content_type),
             most: max.clamp(1, CHUNK),
+            whole: whole.map(|whole| (whole, whole)),
         }
     }
 
@@ -134,7 +139,15 @@ impl Chunks {
     ) -> Poll<Option<Result<RawBody, Problem>>> {
         while self.rest.is_empty() {
             match ready!(poll_data(&mut self.body, context)) {
-                Some(Ok(data)) => self.rest = data,
+                Some(Ok(data)) => {
+                    if let Some((whole, left)) = &mut self.whole {
+                        let Some(after) = left.checked_sub(data.len()) else {
+                            return Poll::Ready(Some(Err(body::too_large(*whole))));
+                        };
+                        *left = after;
+                    }
+                    self.rest = data;
+                }
                 Some(Err(problem)) => return Poll::Ready(Some(Err(problem))),
                 None if self.content_type.is_some() => break,
                 None => return Poll::Ready(None),

@@ -15,6 +15,7 @@ static SPEC: MethodSpec = MethodSpec {
     audit: false,
     idempotency: Idempotency::Unknown,
     idempotency_key: false,
+    max_request_bytes: None,
     success_status: 200,
     cache_control: "",
     envelope: None,
