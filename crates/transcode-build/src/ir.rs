@@ -45,6 +45,18 @@ impl Api {
         }
     }
 
+    /// The fields of a request that are files, where a request like this may be a form; none where it may not.
+    pub fn files(&self, method: &Method, binding: &Binding) -> Vec<&Field> {
+        if method.client_streaming
+            || binding.body != Body::Whole
+            || self.takes_bytes(&method.input, binding)
+        {
+            return Vec::new();
+        }
+        let fields = self.messages[&method.input].fields.iter();
+        fields.filter(|field| field.is_file()).collect()
+    }
+
     fn is_http_body(&self, message: &str, field: &str) -> bool {
         let field = self.messages[message].field(field);
         field.is_some_and(Field::is_http_body)
@@ -281,6 +293,12 @@ impl Field {
     pub fn is_http_body(&self) -> bool {
         matches!(&self.ty, Type::Message(name) if name == HTTP_BODY)
             && !matches!(self.shape, Shape::Repeated | Shape::Map(_))
+    }
+
+    /// Whether it is a file in a form, or any number of them.
+    pub fn is_file(&self) -> bool {
+        matches!(&self.ty, Type::Message(name) if name == HTTP_BODY)
+            && !matches!(self.shape, Shape::Map(_))
     }
 
     /// Whether it must be given.

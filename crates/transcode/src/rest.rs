@@ -5,6 +5,7 @@ mod bind;
 mod body;
 mod call;
 mod etag;
+mod form;
 mod link;
 mod messages;
 mod pieces;
@@ -24,10 +25,11 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 
 pub use call::{Call, Encode, Streaming, ToJson, Unary};
+pub use form::Files;
 pub use link::{Links, Pages, Tokens};
 pub use raw::RawBody;
 pub use render::Problem;
-pub use request::{Decode, Input};
+pub use request::{Decode, FromJson, Input};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod decode;
 mod resource;
 
 use proc_macro2::{Ident, Literal, TokenStream};

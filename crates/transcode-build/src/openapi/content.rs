@@ -1,7 +1,8 @@
 //! What stands in bodies: those of requests and of successful answers.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::operation::{in_path, query};
 use crate::ir::{Api, Binding, Body, HTTP_BODY, Message, Method, Service, Shape, Type};
 use crate::schema::{Role, Schemas};
 
@@ -67,12 +68,66 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
             "content": {"application/x-ndjson": media},
         }));
     }
+    let form = form(schemas, method, binding);
     let mut body = json!({"required": true});
     if let Some(most) = most {
         body["description"] = json!(format!("At most {most} bytes."));
     }
     body["content"] = json!({"application/json": media});
+    if let Some(form) = form {
+        body["content"]["multipart/form-data"] = json!({"schema": form});
+    }
     Some(body)
+}
+
+/// The schema of a request as a form: files, and what stands in a query elsewhere.
+fn form(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
+    let api = schemas.api;
+    if api.files(method, binding).is_empty() {
+        return None;
+    }
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for field in &api.messages[&method.input].fields {
+        if in_path(&api.messages[&method.input], binding, field) {
+            continue;
+        }
+        if field.is_file() {
+            let mut schema = match field.shape {
+                Shape::Repeated => json!({"type": "array", "items": binary()}),
+                _ => binary(),
+            };
+            if !field.docs.is_empty() {
+                schema["description"] = json!(field.docs);
+            }
+            properties.insert(field.json_name.clone(), schema);
+            if field.required() {
+                required.push(json!(field.json_name));
+            }
+            continue;
+        }
+        let mut parameters = Vec::new();
+        let mut open = vec![method.input.clone(), HTTP_BODY.to_owned()];
+        query(schemas, field, "", &mut open, &mut parameters);
+        for mut parameter in parameters {
+            let Some(name) = parameter["name"].as_str().map(str::to_owned) else {
+                continue;
+            };
+            if parameter["required"] == true {
+                required.push(json!(name));
+            }
+            let mut schema = parameter["schema"].take();
+            if let Some(description) = parameter.get("description") {
+                schema["description"] = description.clone();
+            }
+            properties.insert(name, schema);
+        }
+    }
+    let mut schema = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema["additionalProperties"] = json!(false);
+    Some(schema)
 }
 
 /// The name of the error of a body that is of no type which is taken.
@@ -81,6 +136,8 @@ pub(super) fn unsupported(api: &Api, method: &Method, binding: &Binding) -> &'st
         "UnsupportedEncoding"
     } else if method.client_streaming {
         "UnsupportedLines"
+    } else if !api.files(method, binding).is_empty() {
+        "UnsupportedForm"
     } else {
         "UnsupportedMediaType"
     }

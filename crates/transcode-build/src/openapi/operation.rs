@@ -149,22 +149,11 @@ fn parameters(
     if binding.body != Body::Whole {
         let skip = |field: &Field| {
             let in_body = matches!(&binding.body, Body::Field(name) if *name == field.name);
-            let in_path = binding
-                .template
-                .variables
-                .iter()
-                .any(|variable| variable.field == [field.name.clone()]);
-            // A oneof has one member: with one in the path the others can't be given.
-            let sibling = binding.template.variables.iter().any(|variable| {
-                let bound = variable.field.first().and_then(|name| input.field(name));
-                matches!((bound.map(|bound| &bound.shape), &field.shape),
-                    (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
-            });
             // The mask of a PATCH is made of the keys of its body.
             let mask = field.name == "update_mask"
                 && binding.method == "PATCH"
                 && field.ty == Type::WellKnown(WellKnown::FieldMask);
-            in_body || in_path || sibling || mask
+            in_body || mask || in_path(input, binding, field)
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
             query(
@@ -184,8 +173,23 @@ fn parameters(
     parameters
 }
 
+/// Whether a field, or another one of its oneof, is in the path.
+pub(super) fn in_path(input: &Message, binding: &Binding, field: &Field) -> bool {
+    let variables = &binding.template.variables;
+    let itself = variables
+        .iter()
+        .any(|variable| variable.field == [field.name.clone()]);
+    // A oneof has one member: with one in the path the others can't be given.
+    let sibling = variables.iter().any(|variable| {
+        let bound = variable.field.first().and_then(|name| input.field(name));
+        matches!((bound.map(|bound| &bound.shape), &field.shape),
+            (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
+    });
+    itself || sibling
+}
+
 /// Adds the query parameters of a field: itself, or the fields of a message with dots between.
-fn query(
+pub(super) fn query(
     schemas: &mut Schemas<'_>,
     field: &Field,
     prefix: &str,

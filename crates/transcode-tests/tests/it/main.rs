@@ -1,6 +1,7 @@
 //! The transcoder, from outside.
 
 mod files;
+mod form;
 mod grpc;
 mod idempotency;
 mod intake;

@@ -8,15 +8,25 @@ use tonic::Code;
 
 use super::{Body, Problem, RawBody};
 
-/// Reads a JSON body of at most `max` bytes.
+/// Reads a JSON body of at most `max` bytes. `expected` is what a caller is told who sends another type.
 pub(super) async fn read_json(
     headers: &HeaderMap,
     body: Body,
     max: usize,
+    expected: &'static str,
 ) -> Result<Bytes, Problem> {
     if !is_json(headers) {
-        return Err(unsupported("Content-Type must be application/json"));
+        return Err(unsupported(expected));
     }
+    read_plain(headers, body, max).await
+}
+
+/// Reads a body of at most `max` bytes that is not compressed.
+pub(super) async fn read_plain(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+) -> Result<Bytes, Problem> {
     check_plain(headers).map_err(unsupported)?;
     read(body, max).await
 }

@@ -13,7 +13,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::call::Failure;
 use super::pieces::{Chunks, Lines};
-use super::request::{Decode, Input, Source};
+use super::request::{Decode, FromJson, Input, Source};
 use super::{Body, Problem, RawBody, body};
 use crate::inbound;
 use crate::json::{self, Binder};
@@ -65,7 +65,7 @@ where
                 let chunks = Chunks::new(body, content_type, max, whole);
                 Pieces::Bytes(chunks, put)
             }
-            Decode::Json(decode) => {
+            Decode::Json(decode) | Decode::Form(decode, _) => {
                 body::check_lines(&parts.headers).map_err(unsupported)?;
                 Pieces::Lines(Lines::new(body, max), decode)
             }
@@ -80,6 +80,7 @@ where
             &parts.uri,
             &parts.headers,
             json::Context::new(),
+            |_, _| {},
         );
         status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
         if let Some(resource) = (self.input.resource)(&head) {
@@ -103,10 +104,7 @@ where
 
 enum Pieces<Req> {
     None,
-    Lines(
-        Lines,
-        fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>,
-    ),
+    Lines(Lines, FromJson<Req>),
     Bytes(Chunks, fn(RawBody) -> Req),
 }
 
@@ -138,9 +136,14 @@ impl<Req: Binder + Validate + Default> Messages<Req> {
         line: Option<usize>,
     ) -> Result<Req, Status> {
         let headers = http::HeaderMap::new();
-        let mut violations =
-            self.input
-                .bind(&mut message, self.binding, &self.uri, &headers, context);
+        let mut violations = self.input.bind(
+            &mut message,
+            self.binding,
+            &self.uri,
+            &headers,
+            context,
+            |_, _| {},
+        );
         let mut broken = Violations::new();
         message.validate(&mut broken);
         violations.extend(broken);

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use tonic::{Code, Status};
 
 use super::call::Failure;
+use super::form::{self, Files, Form};
 use super::{Body, Problem, RawBody, bind, body};
 use crate::Violations;
 use crate::json::{self, Binder};
@@ -34,10 +35,15 @@ pub enum Decode<Req> {
     /// There is none.
     Nothing,
     /// Reads JSON into a request. Fails only on text that is not JSON.
-    Json(fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>),
+    Json(FromJson<Req>),
+    /// As JSON, or from a form that may hold files.
+    Form(FromJson<Req>, Files<Req>),
     /// Puts a body as it is into a request that is, or holds, `google.api.HttpBody`.
     Raw(fn(RawBody) -> Req),
 }
+
+/// Reads JSON into a request; generated.
+pub type FromJson<Req> = fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>;
 
 impl<Req> Clone for Input<Req> {
     fn clone(&self) -> Self {
@@ -86,34 +92,50 @@ impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
         concerns: impl Fn(&str) + Send,
     ) -> Result<Req, Failure> {
         let headers = &parts.headers;
-        let (mut message, context) = match self.0.decode {
-            Decode::Nothing => {
+        let mut form = None;
+        let content_type = match self.0.decode {
+            Decode::Form(..) => form::content_type(headers),
+            _ => None,
+        };
+        let (mut message, context) = match (self.0.decode, content_type) {
+            (Decode::Nothing, _) => {
                 body::refuse(body).await.map_err(Failure::Problem)?;
                 (Req::default(), json::Context::new())
             }
-            Decode::Json(decode) => {
-                let json = body::read_json(headers, body, max).await;
-                let mut context = json::Context::with_mask();
-                let message =
-                    decode(&json.map_err(Failure::Problem)?, &mut context).map_err(|error| {
-                        let problem = Problem::new(
-                            StatusCode::BAD_REQUEST,
-                            Code::InvalidArgument,
-                            "Malformed JSON",
-                        );
-                        Failure::Problem(problem.with_detail("body", error.to_string()))
-                    })?;
-                (message, context)
+            (Decode::Form(_, files), Some(content_type)) => {
+                let read = body::read_plain(headers, body, max).await;
+                let read = Form::read(content_type, &read.map_err(Failure::Problem)?);
+                let read = read.map_err(|error| malformed("Malformed form", error))?;
+                form = Some((read, files));
+                (Req::default(), json::Context::new())
             }
-            Decode::Raw(put) => {
+            (Decode::Json(decode), _) => {
+                let expected = "Content-Type must be application/json";
+                read_json(decode, headers, body, max, expected).await?
+            }
+            (Decode::Form(decode, _), None) => {
+                let expected = "Content-Type must be application/json or multipart/form-data";
+                read_json(decode, headers, body, max, expected).await?
+            }
+            (Decode::Raw(put), _) => {
                 let raw = body::read_raw(headers, body, max).await;
                 let raw = raw.map_err(Failure::Problem)?;
                 (raw.map(put).unwrap_or_default(), json::Context::new())
             }
         };
-        let mut violations = self
-            .0
-            .bind(&mut message, binding, &parts.uri, headers, context);
+        let (uri, input) = (&parts.uri, self.0);
+        let mut violations = input.bind(
+            &mut message,
+            binding,
+            uri,
+            headers,
+            context,
+            |message, context| {
+                if let Some((form, files)) = form {
+                    form.bind(message, &files, context);
+                }
+            },
+        );
         if let Some(resource) = (self.0.resource)(&message) {
             concerns(resource);
         }
@@ -126,9 +148,30 @@ impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
     }
 }
 
+/// Reads a body that is JSON, while noting which fields it names. `expected` is what a caller is told who sends another
+/// type.
+async fn read_json<Req>(
+    decode: FromJson<Req>,
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    expected: &'static str,
+) -> Result<(Req, json::Context), Failure> {
+    let json = body::read_json(headers, body, max, expected).await;
+    let mut context = json::Context::with_mask();
+    let message = decode(&json.map_err(Failure::Problem)?, &mut context)
+        .map_err(|error| malformed("Malformed JSON", &error.to_string()))?;
+    Ok((message, context))
+}
+
+fn malformed(message: &str, error: &str) -> Failure {
+    let problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
+    Failure::Problem(problem.with_detail("body", error))
+}
+
 impl<Req: Binder> Input<Req> {
     /// Makes the rest of a message that was made of a body. What can't be read is reported together, with what was wrong
-    /// before.
+    /// before. `rest` binds what else there is, and may fill no field that the path or the query has filled.
     pub(super) fn bind(
         &self,
         message: &mut Req,
@@ -136,6 +179,7 @@ impl<Req: Binder> Input<Req> {
         uri: &Uri,
         headers: &HeaderMap,
         context: json::Context,
+        rest: impl FnOnce(&mut Req, &mut json::Context),
     ) -> Violations {
         let (violations, named) = context.finish();
         let mut context = json::Context::continuing(violations);
@@ -146,6 +190,7 @@ impl<Req: Binder> Input<Req> {
             uri.query().unwrap_or_default(),
             &mut context,
         );
+        rest(message, &mut context);
         if let (Some(mask), spec::Body::Field { proto_name, .. }) = (self.mask, binding.body) {
             let inside = |path: &String| {
                 path.strip_prefix(proto_name)?

@@ -3,10 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::super::names::{self, Scope, camel, snake};
+use super::super::names::{Scope, snake};
 use super::answer::{etag, links, location};
+use super::decode::decode;
 use super::run;
-use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape, Type, WellKnown};
+use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
 pub(super) fn call(
@@ -143,91 +144,6 @@ fn sse_id(method: &Method, output: &Message) -> TokenStream {
         quote!(Some(|message| message.#slot.as_deref().unwrap_or_default()))
     } else {
         quote!(Some(|message| &message.#slot))
-    }
-}
-
-/// What a body is to a request.
-fn decode(scope: &Scope<'_>, method: &Method, binding: &Binding, input: &Message) -> TokenStream {
-    let input_path = scope.message(&method.input);
-    let bytes = scope.api.takes_bytes(&method.input, binding);
-    let body = bytes.then(|| {
-        let body = scope.message(HTTP_BODY);
-        quote! {
-            #body {
-                content_type: body.content_type,
-                data: body.data.into(),
-                ..::core::default::Default::default()
-            }
-        }
-    });
-    let field = match &binding.body {
-        Body::None => return quote!(::transcode::rest::Decode::Nothing),
-        Body::Whole => None,
-        Body::Field(name) => input.field(name),
-    };
-    let new = quote!(<#input_path as ::core::default::Default>::default());
-    match (body, field) {
-        (Some(body), None) => quote!(::transcode::rest::Decode::Raw(|body| #body)),
-        (Some(body), Some(field)) => {
-            let store = store(input, field);
-            quote! {
-                ::transcode::rest::Decode::Raw(|body| {
-                    let mut request = #new;
-                    let body = Some(#body);
-                    #store
-                    request
-                })
-            }
-        }
-        (None, None) => {
-            quote!(::transcode::rest::Decode::Json(
-                ::transcode::json::from_slice
-            ))
-        }
-        (None, Some(field)) => {
-            let (kind, name, json_name) = (
-                scope.field_kind(&field.shape, &field.ty),
-                &field.name,
-                &field.json_name,
-            );
-            let store = store(input, field);
-            quote! {
-                ::transcode::rest::Decode::Json(|json, context| {
-                    let mut request = #new;
-                    let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
-                    #store
-                    Ok(request)
-                })
-            }
-        }
-    }
-}
-
-/// Puts `body`, an option, into a field of `request`.
-fn store(input: &Message, field: &Field) -> TokenStream {
-    let slot = snake(&field.name);
-    match field.shape {
-        Shape::Optional => quote!(request.#slot = body;),
-        Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
-        Shape::Oneof { index, boxed } => {
-            let oneof = &input.oneofs[index];
-            let (oneof_slot, path, variant) = (
-                snake(&oneof.name),
-                names::oneof(&input.path, &oneof.name),
-                camel(&field.name),
-            );
-            let value = if boxed {
-                quote!(::std::boxed::Box::new(body))
-            } else {
-                quote!(body)
-            };
-            quote!(request.#oneof_slot = body.map(|body| #path::#variant(#value));)
-        }
-        _ => quote! {
-            if let Some(body) = body {
-                request.#slot = body;
-            }
-        },
     }
 }
 
