@@ -76,7 +76,7 @@ impl Loader<'_> {
             at.takes_stream(&options, &bindings)?;
         }
         if descriptor.is_server_streaming() {
-            at.answers_with_stream(input, output, &options, &bindings)?;
+            at.answers_with_stream(api, input, output, &options, &bindings)?;
             at.ids(api, &options, &bindings)?;
         } else if !options.sse_id.is_empty() || !options.last_event_id.is_empty() {
             return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));

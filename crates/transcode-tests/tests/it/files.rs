@@ -157,6 +157,7 @@ async fn a_stream_is_one_body_of_the_type_of_its_first_message() {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "audio/ogg");
     assert_eq!(response.headers()["x-admitted"], "ReadAloud");
+    assert_eq!(response.headers()["cache-control"], "max-age=60");
     assert_eq!(&bytes(response).await[..], b"one two");
     let field = request(CHAPTERS, content(&parts)).header("authorization", "library:listen");
     let response = send(field).await;

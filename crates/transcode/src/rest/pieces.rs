@@ -84,10 +84,12 @@ impl Lines {
             };
             self.searched = 0;
             let line = line.freeze();
-            let text = line.trim_ascii();
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
             if text.len() > self.max {
                 return Poll::Ready(Some(Err(self.too_long())));
             }
+            let text = text.trim_ascii();
             self.number += 1;
             // Senders write blank lines to show that they live.
             if !text.is_empty() {
@@ -158,5 +160,100 @@ impl Chunks {
             content_type: self.content_type.take().unwrap_or_default(),
             data,
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::Waker;
+
+    use http_body::Frame;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A body of frames that are there.
+    struct Frames(VecDeque<Bytes>);
+
+    impl http_body::Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data))))
+        }
+    }
+
+    /// A body in frames that end at some places.
+    fn body(text: &[u8], ends: &[usize]) -> Body {
+        let mut ends: Vec<_> = ends.iter().map(|end| end % (text.len() + 1)).collect();
+        ends.push(text.len());
+        ends.sort_unstable();
+        let mut from = 0;
+        let frames = ends.into_iter().map(|end| {
+            let frame = Bytes::copy_from_slice(&text[from..end]);
+            from = end;
+            frame
+        });
+        Body::new(Frames(frames.collect()))
+    }
+
+    fn all<T>(
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<T, Problem>>>,
+    ) -> Result<Vec<T>, String> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut found = Vec::new();
+        loop {
+            match poll(&mut context) {
+                Poll::Ready(Some(Ok(piece))) => found.push(piece),
+                Poll::Ready(Some(Err(problem))) => return Err(problem.message),
+                Poll::Ready(None) => return Ok(found),
+                Poll::Pending => panic!("all of it is there"),
+            }
+        }
+    }
+
+    proptest! {
+        /// Wherever frames end, lines are those of the text, up to the first that is too long.
+        #[test]
+        fn lines_do_not_depend_on_frames(
+            text in "[ab \r\n]{0,60}", ends in prop::collection::vec(0_usize..60, 0..9), max in 1_usize..12,
+        ) {
+            let mut lines = Lines::new(body(text.as_bytes(), &ends), max);
+            let found = all(|context| lines.poll_line(context));
+            let mut expected = Ok(Vec::new());
+            for (index, line) in text.split('\n').enumerate() {
+                if line.strip_suffix('\r').unwrap_or(line).len() > max {
+                    expected = Err(index + 1);
+                    break;
+                }
+                let trimmed = line.trim_ascii();
+                if let (Ok(lines), false) = (&mut expected, trimmed.is_empty()) {
+                    lines.push((index + 1, Bytes::copy_from_slice(trimmed.as_bytes())));
+                }
+            }
+            let expected = expected.map_err(|line| format!("Line {line} must not be longer than {max} bytes"));
+            prop_assert_eq!(found, expected);
+        }
+
+        /// Pieces are as long as they may be, the bytes are those of the body, and the first has the type.
+        #[test]
+        fn chunks_are_the_body(
+            text in prop::collection::vec(any::<u8>(), 0..60), ends in prop::collection::vec(0_usize..60, 0..9), max in 1_usize..12,
+        ) {
+            let mut chunks = Chunks::new(body(&text, &ends), "x".to_owned(), max, None);
+            let found = all(|context| chunks.poll_chunk(context)).expect("no error");
+            prop_assert!(found.iter().all(|chunk| chunk.data.len() <= max));
+            let types: Vec<_> = found.iter().map(|chunk| chunk.content_type.as_str()).collect();
+            prop_assert_eq!(types[0], "x");
+            prop_assert!(types[1..].iter().all(|other| other.is_empty()));
+            let data: Vec<u8> = found.iter().flat_map(|chunk| chunk.data.to_vec()).collect();
+            prop_assert_eq!(data, text);
+        }
     }
 }

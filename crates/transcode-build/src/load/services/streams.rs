@@ -31,18 +31,26 @@ impl At<'_> {
     /// What the options of an RPC that answers with a stream must keep to.
     pub(super) fn answers_with_stream(
         &self,
+        api: &Api,
         input: &Message,
         output: &Message,
         options: &MethodOptions,
         bindings: &[Binding],
     ) -> Result<(), Error> {
+        // Bytes have an end, and may be kept as those of any other answer.
+        let output_name = self.0.output().full_name().to_owned();
+        let bytes = |binding| api.answers_bytes(&output_name, binding);
+        let only_bytes = !bindings.is_empty() && bindings.iter().all(bytes);
         for (option, given) in [
             ("success_status", options.success_status != 0),
             ("location", !options.location.is_empty()),
             ("links", options.links.is_some()),
             ("etag", !options.etag.is_empty()),
             ("if_match", !options.if_match.is_empty()),
-            ("cache_control", !options.cache_control.is_empty()),
+            (
+                "cache_control",
+                !options.cache_control.is_empty() && !only_bytes,
+            ),
             ("idempotency_key", options.idempotency_key),
         ] {
             if given {
