@@ -40,7 +40,8 @@ pub trait Policy: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Admission, Status>> + Send;
 
     /// Hears what a call that was let in is about: the resource that its request names, as it is in the path of a REST call.
-    /// It need not exist, nor be well-formed. Most policies need not know.
+    /// It need not exist, nor be well-formed. Of a request that is a stream it is what its first message names, or the path.
+    /// Most policies need not know.
     fn concerns(&self, _admission: &Self::Admission, _resource: &str) {}
 
     /// Runs a call that was let in: from reading its body to the handler's answer. Where that is a stream, its messages

@@ -1,5 +1,6 @@
 //! Requests that are streams.
 
+mod policy;
 mod wire;
 
 use std::convert::Infallible;
