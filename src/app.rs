@@ -61,6 +61,20 @@ pub struct Parts {
     pub access_log: AccessLog,
 }
 
+/// The certificate of the ports, where they have one.
+fn tls(config: &Config) -> Result<Option<Tls>, Error> {
+    let tls = Tls::load(&config.server.tls);
+    Ok(tls.map_err(|error| BadConfiguration(format!("server.tls: {error}")))?)
+}
+
+/// Whether the files of the ports' certificate are of use.
+///
+/// # Errors
+/// When they are not.
+pub fn check_tls(config: &Config) -> Result<(), Error> {
+    tls(config).map(drop)
+}
+
 /// A service whose ports are open.
 pub struct App {
     http: (TcpListener, HttpPort<SystemEnvironment>),
@@ -79,8 +93,7 @@ impl App {
     /// # Errors
     /// When a port is taken, the URL of the database is wrong or a migration fails.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
-        let tls = Tls::load(&config.server.tls)
-            .map_err(|error| BadConfiguration(format!("server.tls: {error}")))?;
+        let tls = tls(config)?;
         let http = bind(
             config.server.http.addr,
             "server.http.addr (SERVER_HTTP_ADDR)",

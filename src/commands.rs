@@ -77,7 +77,8 @@ pub fn run(cli: Cli) -> ExitCode {
             let server = &config.server;
             let own = || format!("{}/ready", url_of(server, server.http.addr));
             let url = url.clone().unwrap_or_else(own);
-            Ok(runtime()?.block_on(healthcheck::run(&url, &server.tls))?)
+            let asked = runtime()?.block_on(healthcheck::run(&url, &server.tls));
+            Ok(asked.map_err(|error| format!("{url}: {error}"))?)
         }),
         Command::Version => {
             println!("{NAME} {VERSION}");

@@ -143,18 +143,21 @@ pub async fn stop_on_signal(
     );
     let mut next = async || {
         tokio::select! {
-            _ = terminate.recv() => delay,
-            _ = interrupt.recv() => Duration::ZERO,
+            _ = terminate.recv() => (delay, SignalKind::terminate()),
+            _ = interrupt.recv() => (Duration::ZERO, SignalKind::interrupt()),
         }
     };
-    let delay = next().await;
+    let (delay, _) = next().await;
     tracing::info!(?delay, "stopping: requests under way are finished");
     readiness.set(State::Stopping);
-    if tokio::time::timeout(delay, next()).await.is_err() {
+    let second = if let Ok((_, second)) = tokio::time::timeout(delay, next()).await {
+        second
+    } else {
         readiness.drain();
-        next().await;
-    }
+        next().await.1
+    };
     tracing::warn!("stopping at once");
     last();
-    std::process::exit(130);
+    // As a shell says it of a process that a signal ended.
+    std::process::exit(128 + second.as_raw_value());
 }

@@ -10,5 +10,5 @@ mod watch;
 
 pub use catalog::CatalogHandler;
 pub use error::{status, unavailable};
-pub use identity::IdentityHandler;
+pub use identity::{CallerAddress, IdentityHandler};
 pub use once::KeptAnswers;

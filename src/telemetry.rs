@@ -9,6 +9,7 @@ mod writer;
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tonic::Code;
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
@@ -18,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use transcode::ReasonTable;
 
 use crate::config::LogFormat;
+use crate::registry::Status;
 use json::{JsonLayer, Line};
 use request::RequestRecord;
 use writer::LogWriter;
@@ -30,7 +32,12 @@ pub fn instance() -> String {
 
 /// Writes a line for each request that was answered. Clones write to the same place.
 #[derive(Clone, Debug)]
-pub struct AccessLog(Option<LogWriter>);
+pub struct AccessLog {
+    /// None where lines are for people, or for nobody.
+    writer: Option<LogWriter>,
+    /// How it stands between this instance and Consul, where it is to be there.
+    consul: Option<watch::Receiver<Status>>,
+}
 
 /// What a line says of an answered request, beside its record.
 #[derive(Debug)]
@@ -59,14 +66,14 @@ pub fn init(level: Level, format: LogFormat) -> AccessLog {
             let writer = LogWriter::start();
             log_panics(writer.clone());
             let _ = registry.with(JsonLayer(writer.clone())).try_init();
-            AccessLog((Level::INFO <= level).then_some(writer))
+            AccessLog::new((Level::INFO <= level).then_some(writer))
         }
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer()
                 .with_writer(std::io::stderr)
                 .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
             let _ = registry.with(text).try_init();
-            AccessLog(None)
+            AccessLog::new(None)
         }
     }
 }
@@ -91,10 +98,21 @@ fn log_panics(writer: LogWriter) {
 }
 
 impl AccessLog {
+    const fn new(writer: Option<LogWriter>) -> Self {
+        let consul = None;
+        Self { writer, consul }
+    }
+
+    /// A log whose lines name the session that this instance holds in Consul.
+    #[must_use]
+    pub fn with_consul(self, consul: Option<watch::Receiver<Status>>) -> Self {
+        Self { consul, ..self }
+    }
+
     /// Writes a line.
     pub fn log(&self, request: &RequestRecord, access: &Access<'_>) {
         // For people, or for nobody.
-        let Some(writer) = &self.0 else {
+        let Some(writer) = &self.writer else {
             let Access {
                 protocol,
                 method,
@@ -129,13 +147,18 @@ impl AccessLog {
                 line.data("grpcStatus", ReasonTable::CANONICAL.name(code));
             }
             line.duration("duration", access.duration);
+            if let Some(consul) = &self.consul
+                && let Some(session) = &consul.borrow().session
+            {
+                line.data("consul.session", session);
+            }
             line.end();
         });
     }
 
     /// Writes the lines that wait, before the process ends.
     pub fn flush(&self) {
-        if let Some(writer) = &self.0 {
+        if let Some(writer) = &self.writer {
             writer.flush();
         }
     }

@@ -40,7 +40,9 @@ pub enum TlsError {
         expected: &'static str,
     },
     /// What the files hold does not go together.
-    #[error("{0}")]
+    #[error(
+        "the certificate (SERVER_TLS_CERT_PATH) and its key (SERVER_TLS_KEY_PATH) can't be used: {0}"
+    )]
     Rustls(#[from] tokio_rustls::rustls::Error),
     /// The authorities of client certificates are of no use.
     #[error("the authorities of client certificates: {0}")]

@@ -77,17 +77,33 @@ impl Watch {
                 .map_err(|error| error.to_string())
         };
         let looked = tokio::time::timeout(CHECK_INTERVAL, look).await;
-        if let Ok(Ok(status)) = &looked {
-            self.migrations.seen(status);
+        let cause = match &looked {
+            Ok(Ok(status)) => {
+                self.migrations.seen(status);
+                None
+            }
+            Ok(Err(error)) => Some(error.clone()),
+            Err(_) => self.cause().await,
+        };
+        judge(looked, cause.as_deref(), &self.readiness);
+    }
+}
+
+impl Watch {
+    /// Why there is no connection in time: the pool tries again and again and does not tell. Asked once.
+    async fn cause(&self) -> Option<String> {
+        if self.readiness.state() == State::DatabaseDown {
+            return None;
         }
-        judge(looked, &self.readiness);
+        let connected = postgres::connect(&self.pool, CHECK_INTERVAL).await;
+        connected.err().map(|error| error.to_string())
     }
 }
 
 /// What was seen, or nothing in time.
 type Looked = Result<Result<migrate::Status, String>, Elapsed>;
 
-fn judge(looked: Looked, readiness: &Readiness) {
+fn judge(looked: Looked, cause: Option<&str>, readiness: &Readiness) {
     let (state, newer) = match looked {
         Ok(Ok(status)) if status.dirty => (
             State::DirtyMigration(status.applied.map_or(-1, |applied| applied.version)),
@@ -97,11 +113,7 @@ fn judge(looked: Looked, readiness: &Readiness) {
             (State::PendingMigrations(status.pending), None)
         }
         Ok(Ok(status)) => (State::Ready, status.unknown_newer),
-        Ok(Err(error)) => {
-            tracing::debug!(error, "the database does not answer");
-            (State::DatabaseDown, None)
-        }
-        Err(_) => (State::DatabaseDown, None),
+        Ok(Err(_)) | Err(_) => (State::DatabaseDown, None),
     };
     if readiness.set(state.clone()) {
         match (&state, newer) {
@@ -112,7 +124,7 @@ fn judge(looked: Looked, readiness: &Readiness) {
                 );
             }
             (State::Ready, None) => tracing::info!("ready"),
-            _ => tracing::warn!(reason = state.describe(), "not ready"),
+            _ => tracing::warn!(reason = state.describe(), cause, "not ready"),
         }
     }
 }

@@ -8,6 +8,14 @@ use super::Error;
 #[cfg(feature = "embedded-postgres")]
 pub struct Embedded(embedded_postgres::Postgres);
 
+/// Where it is in a data directory.
+#[cfg(feature = "embedded-postgres")]
+const FOLDER: &str = "postgres";
+
+/// The database that is there from the start.
+#[cfg(feature = "embedded-postgres")]
+const DATABASE: &str = "postgres";
+
 /// Stands for the embedded PostgreSQL in a build without it.
 #[cfg(not(feature = "embedded-postgres"))]
 pub struct Embedded(std::convert::Infallible);
@@ -19,7 +27,7 @@ impl Embedded {
     /// # Errors
     /// When it can't be started.
     pub fn start(data_dir: &Path) -> Result<Self, Error> {
-        let options = embedded_postgres::Options::new(data_dir.join("postgres"));
+        let options = embedded_postgres::Options::new(data_dir.join(FOLDER));
         embedded_postgres::Postgres::start(&options).map(Self).map_err(|error| {
             format!("the embedded PostgreSQL can't be started: {error}\nSet DATABASE_URL to use a server of your own.").into()
         })
@@ -27,7 +35,12 @@ impl Embedded {
 
     /// URL of its database.
     pub fn url(&self) -> String {
-        self.0.url("postgres")
+        self.0.url(DATABASE)
+    }
+
+    /// URL of the database of a service that runs on a data directory, where one does.
+    pub fn url_of_running(data_dir: &Path) -> Option<String> {
+        embedded_postgres::Postgres::url_of_running(&data_dir.join(FOLDER), DATABASE)
     }
 
     /// What it is, for people.
@@ -62,6 +75,11 @@ impl Embedded {
     /// URL of its database.
     pub fn url(&self) -> String {
         match self.0 {}
+    }
+
+    /// None.
+    pub fn url_of_running(_: &Path) -> Option<String> {
+        None
     }
 
     /// What it is, for people.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use transcode::rest::{Settings, Transcoder};
+use transcode::rest::{Compression, Settings, Transcoder};
 
 use super::background::Background;
 use super::limits;
@@ -45,6 +45,7 @@ pub(super) fn ports(
     if let Some(published) = parts.verifier.published() {
         tokio::spawn(published.clone().run());
     }
+    let proxies = TrustedProxies::new(config.server.trusted_proxies.clone());
     let policy = AccessPolicy {
         environment: SystemEnvironment,
         tokens: VerifiedTokens::new(parts.verifier, roles.clone()),
@@ -53,7 +54,7 @@ pub(super) fn ports(
         http_timeout: config.server.http.timeout,
         grpc_timeout: config.server.grpc.timeout,
         rate_limits: limits::rate_limits(config),
-        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+        proxies: proxies.clone(),
         in_flight: InFlight::new(config.server.max_in_flight),
         answers: limits::answers(config, &pool, readiness),
     };
@@ -87,6 +88,7 @@ pub(super) fn ports(
         policy: Measured::new(policy, operations),
         environment: SystemEnvironment,
         audit: background.audit(),
+        proxies,
     });
     let stack = pb::CatalogServiceStack::new(Arc::new(handler), policy.clone());
     let settings = Settings {
@@ -94,6 +96,7 @@ pub(super) fn ports(
         forwarded_headers: FORWARDED_HEADERS,
         reasons: &pb::REASONS,
         envelope: true,
+        compression: (config.server.http.compression).then(Compression::default),
         ..Settings::default()
     };
     let mut grpc = GrpcServices::new(policy.clone());
@@ -153,7 +156,9 @@ pub(super) fn ports(
     metrics.add(requests.clone());
     let observer = Arc::new(Observer {
         environment: SystemEnvironment,
-        access_log: parts.access_log,
+        access_log: parts
+            .access_log
+            .with_consul(background.consul().map(|probe| probe.0)),
         requests,
         tracer: tracer.clone(),
     });

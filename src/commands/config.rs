@@ -25,6 +25,7 @@ pub(super) fn run(
             pii::check(config)?;
             app::roles(config)?;
             app::check_consul(config)?;
+            app::check_tls(config)?;
             println!("the configuration is good: {}", sources(conf, origins));
         }
     }

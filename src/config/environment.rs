@@ -6,6 +6,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("SERVER_GRPC_ADDR", "server.grpc.addr"),
     ("SERVER_HTTP_TIMEOUT", "server.http.timeout"),
     ("SERVER_GRPC_TIMEOUT", "server.grpc.timeout"),
+    ("SERVER_HTTP_COMPRESSION", "server.http.compression"),
     ("SERVER_TLS_CERT_PATH", "server.tls.cert_path"),
     ("SERVER_TLS_KEY_PATH", "server.tls.key_path"),
     ("SERVER_TLS_CLIENT_CA_PATH", "server.tls.client_ca_path"),

@@ -99,6 +99,8 @@ section! {
         timeout: Duration = SECOND => duration(MILLISECOND..=HOUR);
         /// The longest body that is read, in bytes.
         max_body_bytes: usize = MIB => number(1024..=64 * MIB);
+        /// Whether answers are compressed for callers who take that, and requests may be.
+        compression: bool = false => boolean;
         /// Which pages of other origins may call.
         cors: Cors;
     }

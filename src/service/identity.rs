@@ -2,10 +2,9 @@
 
 mod convert;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
 use tonic::{Request, Response, Status};
 
 use super::error::status;
@@ -36,7 +35,7 @@ impl<S: UserStore, H: PasswordHasher, T: Tokens, E: Environment> IdentityService
         &self,
         request: Request<pb::SignInRequest>,
     ) -> Result<Response<pb::SignInResponse>, Status> {
-        let from = peer(&request);
+        let from = address(&request);
         let pb::SignInRequest { email, password } = request.into_inner();
         let grant = self.identity.sign_in(&email, &password, from).await;
         let grant = grant.map_err(|error| status(&error))?;
@@ -121,8 +120,11 @@ fn principal<T>(request: &Request<T>) -> Option<&Arc<Principal>> {
     request.extensions().get()
 }
 
-/// The address that the connection of a request comes from: that of a proxy, where there is one.
-fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
-    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(peer.ip().to_canonical())
+/// Where the caller of a request is, of whom nothing else is known. In the extensions of calls that anybody may make.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerAddress(pub IpAddr);
+
+fn address<T>(request: &Request<T>) -> Option<IpAddr> {
+    let address = request.extensions().get::<CallerAddress>();
+    address.map(|address| address.0)
 }

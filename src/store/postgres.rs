@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 /// How the pool is made.
 #[derive(Clone, Debug)]
@@ -50,4 +51,11 @@ pub fn pool(url: &str, settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
         // A round trip before every use; a dead connection shows itself at its first statement.
         .test_before_acquire(false)
         .connect_lazy_with(options))
+}
+
+/// A connection that is none of the pool's, or why there is none, at once: a pool tries again and again.
+pub async fn connect(pool: &PgPool, wait: Duration) -> Result<PgConnection, sqlx::Error> {
+    let options = pool.connect_options();
+    let connected = tokio::time::timeout(wait, PgConnection::connect_with(&options)).await;
+    connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

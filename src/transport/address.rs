@@ -26,7 +26,9 @@ impl TrustedProxies {
     pub(super) fn caller(&self, metadata: &MetadataMap, extensions: &Extensions) -> IpAddr {
         let peer = extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+            .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
+                peer.0.ip().to_canonical()
+            });
         if !self.trusts(peer) {
             return peer;
         }
@@ -34,7 +36,7 @@ impl TrustedProxies {
         for line in metadata.get_all(FORWARDED_FOR) {
             for hop in line.to_str().unwrap_or_default().split(',') {
                 match address(hop.trim()) {
-                    Some(hop) => hops.push(hop),
+                    Some(hop) => hops.push(hop.to_canonical()),
                     // What can't be read ends what is known.
                     None => hops.clear(),
                 }

@@ -1,11 +1,9 @@
 //! What the audit log hears of each call: a policy around the one that decides.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ::http::{Extensions, HeaderMap};
-use axum::extract::ConnectInfo;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use transcode::idempotency::Answers;
@@ -13,6 +11,7 @@ use transcode::policy::{BoxStream, Policy};
 use transcode::rest::RequestContext;
 use transcode::{Idempotency, MethodSpec, ReasonTable};
 
+use super::address::TrustedProxies;
 use crate::audit::Audit;
 use crate::domain::audit::Call;
 use crate::domain::ports::Environment;
@@ -27,6 +26,8 @@ pub struct Audited<P, E> {
     pub environment: E,
     /// Takes the records; nothing when none are kept.
     pub audit: Option<Audit>,
+    /// Who says where a caller is.
+    pub proxies: TrustedProxies,
 }
 
 /// What a call that was let in brings along.
@@ -59,7 +60,6 @@ impl<P: Policy, E: Environment> Audited<P, E> {
         let user_agent = metadata
             .get("user-agent")
             .and_then(|text| text.to_str().ok());
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         Call {
             time: self.environment.now(),
             request_id: context
@@ -72,7 +72,7 @@ impl<P: Policy, E: Environment> Audited<P, E> {
             scopes: principal
                 .map(|principal| principal.scopes.clone())
                 .unwrap_or_default(),
-            peer: peer.map(|peer| peer.0.ip().to_canonical()),
+            peer: Some(self.proxies.caller(metadata, extensions)),
             user_agent: user_agent.map(str::to_owned),
             rpc: spec.path.trim_start_matches('/'),
             resource: OnceLock::new(),

@@ -26,7 +26,7 @@ use crate::auth::{AuthError, PUBLIC_MESSAGE, Principal, Services, VerifiedTokens
 use crate::domain::ports::Environment;
 use crate::lifecycle::Readiness;
 use crate::rate_limit::{Caller, Quota, RateLimits};
-use crate::service::{KeptAnswers, unavailable};
+use crate::service::{CallerAddress, KeptAnswers, unavailable};
 use crate::telemetry::request::RequestRecord;
 
 /// How a service says who it is.
@@ -219,6 +219,9 @@ impl<E: Environment> Policy for AccessPolicy<E> {
                 self.authorize(spec, principal.as_deref())?;
                 if let Some(principal) = principal {
                     extensions.insert(principal);
+                } else {
+                    let address = self.proxies.caller(metadata, extensions);
+                    extensions.insert(CallerAddress(address));
                 }
                 Ok(limits.clone())
             }),

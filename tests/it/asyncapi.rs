@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
+use crate::support::program;
 use catalog_service::pb::catalog::v1::EVENTS;
 use catalog_service::pb::{ASYNCAPI_JSON, ASYNCAPI_YAML, EVENT_PAGES};
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn files(folder: &Path) -> BTreeSet<(String, String)> {
 #[test]
 fn the_committed_files_are_not_stale() {
     let made = tempfile::tempdir().expect("a folder");
-    let written = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
+    let written = program::service()
         .arg("asyncapi")
         .arg("--write")
         .arg(made.path())
@@ -45,7 +45,7 @@ fn both_notations_say_the_same() {
     let yaml: Value = serde_yaml_ng::from_str(ASYNCAPI_YAML).expect("YAML");
     assert_eq!(json, yaml);
     for (format, text) in [("json", ASYNCAPI_JSON), ("yaml", ASYNCAPI_YAML)] {
-        let printed = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
+        let printed = program::service()
             .args(["asyncapi", "--format", format])
             .output()
             .expect("a command");

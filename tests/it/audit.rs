@@ -12,6 +12,7 @@ use tonic::Code;
 
 use crate::support::grpc::{call, call_web};
 use crate::support::postgres::connect;
+use crate::support::redis::eventually;
 use crate::support::service::{Service, authorized};
 
 const PRODUCTS: &str = "/v1/catalog/products";
@@ -279,4 +280,31 @@ async fn no_change_is_without_its_record_when_the_process_is_killed() {
     .expect("counted");
     assert!(changes >= sent, "{changes} of {sent}");
     assert_eq!(kept, changes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_that_is_trusted_the_caller_is_who_it_asks_for() {
+    for (trusted, expected) in [("127.0.0.0/8", "203.0.113.7"), ("10.0.0.0/8", "127.0.0.1")] {
+        let variables = [
+            ("AUTO_MIGRATE", "true"),
+            ("SERVER_TRUSTED_PROXIES", trusted),
+        ];
+        let service = Service::start_with(&variables).await;
+        service.ready().await;
+        for token in [&service.token("catalog:write"), "of nobody"] {
+            let request = authorized(Method::POST, PRODUCTS, token)
+                .header("content-type", "application/json")
+                .header("x-forwarded-for", "198.51.100.1, 203.0.113.7");
+            let body = json!({"sku": "A", "name": "x"});
+            service.send(request, body.to_string()).await;
+        }
+        let peers = |records: &[Value]| -> Vec<String> {
+            records
+                .iter()
+                .map(|record| record["peer"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        eventually("two records", async || list(&service, &[]).len() == 2).await;
+        assert_eq!(peers(&list(&service, &[])), [expected; 2], "{trusted}");
+    }
 }

@@ -1,16 +1,16 @@
 //! `config check` and `config print`, and what no other test shows of a key's effect.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::program;
 use crate::support::service::Service;
 
 fn config(action: &str, variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_catalog-service"))
+    program::service()
         .args(["config", action])
-        .env_clear()
         .envs(variables.iter().copied())
         .current_dir(tempfile::tempdir().expect("a folder").path())
         .output()

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::consul::{Consul, MANAGEMENT, until, with_each};
+use crate::support::program;
 use crate::support::service::{Service, authorized};
 use crate::support::tls::{Authority, Files};
 
@@ -64,9 +65,8 @@ impl Drop for Watching {
 }
 
 fn discover(consul: &Consul, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+    let mut command = program::service();
     command
-        .env_clear()
         .env("CONSUL_ADDRESS", consul.address())
         .env("CONSUL_HTTP_TOKEN", MANAGEMENT)
         .arg("discover")
@@ -108,6 +108,14 @@ async fn an_instance_is_found_until_it_stops() {
         let sessions = consul.get("/v1/session/list").await;
         assert_eq!(sessions[0]["ID"], session);
         assert_eq!(sessions[0]["Behavior"], "delete");
+        until("a line of the log that names the session", async || {
+            service.get("/v1/catalog/products", "").await;
+            service.logged().lines().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                (line["data"]["consul.session"] == session).then_some(())
+            })
+        })
+        .await;
         let request = authorized(Method::GET, "/metrics", "");
         let page = Service::send_to(&service.grpc, request, "")
             .await
@@ -204,7 +212,7 @@ async fn an_instance_that_can_not_answer_is_registered_and_not_found() {
         .await;
         assert_eq!(statuses, [json!("critical"), json!("passing")]);
         assert!(consul.instances(true).await.is_empty());
-        let migrate = Command::new(env!("CARGO_BIN_EXE_migrate"))
+        let migrate = program::migrate()
             .args(["-database-url", &service.database.url, "-command", "up"])
             .output();
         assert!(migrate.expect("migrate").status.success());

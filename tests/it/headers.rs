@@ -111,3 +111,30 @@ async fn native_grpc_does_without() {
         assert!(answer.metadata().get(name).is_none(), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_compressed_where_that_is_switched_on() {
+    for (variable, expected) in [("true", Some("gzip")), ("false", None)] {
+        let variables = [
+            ("AUTO_MIGRATE", "true"),
+            ("SERVER_HTTP_COMPRESSION", variable),
+        ];
+        let service = Service::start_with(&variables).await;
+        service.ready().await;
+        let token = service.token("catalog:read catalog:write");
+        let product =
+            serde_json::json!({"sku": "A", "name": "A", "description": "word ".repeat(400)});
+        let created = service.json(Method::POST, PRODUCTS, &token, &product).await;
+        let id = created.body()["data"]["product"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let request = authorized(Method::GET, &format!("{PRODUCTS}/{id}"), &token)
+            .header("accept-encoding", "gzip");
+        let answer = service.send_raw(request, Vec::new()).await;
+        let coding = answer.headers().get("content-encoding");
+        assert_eq!(coding.map(|coding| coding.to_str().unwrap()), expected);
+        assert_eq!(answer.body().starts_with(&[0x1f, 0x8b]), expected.is_some());
+        assert_eq!(answer.body().len() < 1000, expected.is_some());
+    }
+}

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::consul::until;
+use crate::support::program;
 use crate::support::service::Service;
 
 const PRODUCTS: &str = "/v1/catalog/products";
@@ -148,8 +149,7 @@ async fn keys_in_a_file_are_read_again() {
     );
 
     std::fs::write(&path, set(&[])).expect("written");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-        .env_clear()
+    let output = program::service()
         .env("JWT_JWKS", &path)
         .args(["config", "check"])
         .output()

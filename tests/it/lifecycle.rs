@@ -1,5 +1,6 @@
 //! From start to stop: what the service does when its world is not as it should be.
 
+mod cause;
 mod outage;
 mod stop;
 
@@ -10,6 +11,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::postgres::{connect, database};
+use crate::support::program;
 use crate::support::service::Service;
 
 const PRODUCTS: &str = "/v1/catalog/products";
@@ -32,7 +34,7 @@ async fn a_database_without_the_tables_is_told_by_name() {
     assert_eq!(response.body()["error"]["code"], "SERVICE_UNAVAILABLE");
     assert_eq!(response.headers()["retry-after"], "1");
     // The operator migrates, and the service goes on by itself.
-    let migrate = Command::new(env!("CARGO_BIN_EXE_migrate"))
+    let migrate = program::migrate()
         .args(["-database-url", &service.database.url, "-command", "up"])
         .output()
         .expect("migrate");
@@ -148,8 +150,7 @@ async fn a_bad_configuration_ends_the_start_with_one_line() {
         ("SERVER_HTTP_TIMEOUT", "soon"),
         ("DATABASE_MAX_CONNECTIONS", "-1"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-            .env_clear()
+        let output = program::service()
             .env("DATABASE_URL", &database.url)
             .env(variable, value)
             .output()
@@ -159,8 +160,7 @@ async fn a_bad_configuration_ends_the_start_with_one_line() {
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(error.contains(variable) && error.contains(value), "{error}");
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-        .env_clear()
+    let output = program::service()
         .env("DATABASE_URL", &database.url)
         .env("EVENTS_PUBLISHER", "dapr")
         .output()
@@ -171,8 +171,7 @@ async fn a_bad_configuration_ends_the_start_with_one_line() {
         error.contains("events.publisher") && error.contains("DAPR_HTTP_PORT"),
         "{error}"
     );
-    let no_key = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-        .env_clear()
+    let no_key = program::service()
         .env("DATABASE_URL", &database.url)
         .output()
         .expect("the service");

@@ -270,3 +270,26 @@ async fn a_server_that_is_not_there_is_unavailable() {
         .await;
     assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
 }
+
+#[tokio::test]
+async fn a_row_that_breaks_the_rules_is_named() {
+    let (_database, pool, catalog) = open().await;
+    let made = catalog.create(cause(), new("A")).await.unwrap();
+    sqlx::query("UPDATE products SET sku = 'bad sku!'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let query = ListQuery::parse(100, None, None, None, None, None).unwrap();
+    let listed = catalog.list(&query).await.map(|_| ());
+    let read = catalog.get(&ProductKey::Id(made.id)).await.map(|_| ());
+    for result in [listed, read] {
+        let Err(Error::Internal(cause)) = result else {
+            panic!("{result:?}")
+        };
+        let cause = cause.to_string();
+        assert!(
+            cause.contains(&made.id.to_string()) && cause.contains("products.sku"),
+            "{cause}"
+        );
+    }
+}

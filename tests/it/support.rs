@@ -6,6 +6,7 @@ pub(crate) mod consul;
 pub(crate) mod folder;
 pub(crate) mod grpc;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod service;
 pub(crate) mod sidecar;

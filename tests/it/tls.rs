@@ -1,7 +1,6 @@
 //! TLS on both ports: every protocol, what is refused, and certificates that are replaced.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use catalog_service::pb::catalog::v1 as pb;
@@ -17,6 +16,7 @@ use tonic::transport::Endpoint;
 
 use crate::support::caller::{Caller, Calls};
 use crate::support::grpc::{web, web_frame};
+use crate::support::program;
 use crate::support::service::{Service, authorized};
 use crate::support::tls::{Authority, Files, Pair};
 
@@ -326,20 +326,23 @@ fn files_that_do_not_go_together_end_the_start() {
             "SERVER_TLS_CERT_PATH",
         ),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-            .env_clear()
-            .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
-            .env("JWT_DEV_KEY", "true")
-            .env("CATALOG_DATA_DIR", std::env::temp_dir().join("tls-keys"))
-            .envs(
-                variables
-                    .iter()
-                    .map(|(name, value)| (*name, value.as_str())),
-            )
-            .output()
-            .expect("the service");
-        assert_eq!(output.status.code(), Some(78), "{variables:?}");
-        let error = String::from_utf8(output.stderr).expect("text");
-        assert!(error.contains(told), "{error}");
+        // A look at the configuration says what a start would.
+        for arguments in [&[][..], &["config", "check"]] {
+            let output = program::service()
+                .args(arguments)
+                .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
+                .env("JWT_DEV_KEY", "true")
+                .env("CATALOG_DATA_DIR", std::env::temp_dir().join("tls-keys"))
+                .envs(
+                    variables
+                        .iter()
+                        .map(|(name, value)| (*name, value.as_str())),
+                )
+                .output()
+                .expect("the service");
+            assert_eq!(output.status.code(), Some(78), "{variables:?}");
+            let error = String::from_utf8(output.stderr).expect("text");
+            assert!(error.contains(told), "{error}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The data on disk: made once, checked before every start.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Error;
@@ -154,6 +154,14 @@ fn says_ready(postmaster_pid: &str, pid: u32) -> bool {
         .next()
         .is_some_and(|first| first.trim() == pid.to_string())
         && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+}
+
+/// Where the server that serves `pgdata` has its socket, once it takes connections.
+pub(crate) fn running(pgdata: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(pgdata.join("postmaster.pid")).ok()?;
+    let pid = text.lines().next()?.trim().parse().ok()?;
+    let socket_dir = text.lines().nth(4)?.trim();
+    says_ready(&text, pid).then(|| PathBuf::from(socket_dir))
 }
 
 /// Whether `version` (as in `PG_VERSION`) is one this crate was made for.

@@ -72,6 +72,12 @@ impl Postgres {
         url(&self.facts.socket_dir, database)
     }
 
+    /// The address of `database` on a server that another process runs on a data directory; none where no server is.
+    pub fn url_of_running(data_dir: &Path, database: &str) -> Option<String> {
+        let socket_dir = cluster::running(&data_dir.join(PGDATA))?;
+        Some(url(&socket_dir, database))
+    }
+
     /// The server's version, such as `17.5`.
     pub fn version(&self) -> &str {
         &self.facts.version
@@ -113,6 +119,9 @@ fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
         .join()
         .unwrap_or_else(|_| Err(Error::Stop("the thread that owns it panicked".to_owned())))
 }
+
+/// The folder of the server's own data.
+const PGDATA: &str = "pgdata";
 
 /// Names the port and the encryption too, or variables such as PGPORT would decide them.
 fn url(socket_dir: &Path, database: &str) -> String {
@@ -167,7 +176,7 @@ fn start(
     account.open_up(data_dir)?;
     account.check_reach(data_dir, "the server's data")?;
     account.check_reach(programs.directory(), "the server's programs")?;
-    let pgdata = data_dir.join("pgdata");
+    let pgdata = data_dir.join(PGDATA);
     cluster::prepare(&pgdata, &programs, &account)?;
     let socket_dir = match socket_dir {
         Some(directory) => directory.to_owned(),

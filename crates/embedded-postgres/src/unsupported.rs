@@ -1,6 +1,7 @@
 //! The same interface on systems where a server cannot be started this way.
 
 use std::convert::Infallible;
+use std::path::Path;
 
 use crate::{Error, Options};
 
@@ -12,6 +13,11 @@ impl Postgres {
     /// Fails with [`Error::Unsupported`].
     pub fn start(_options: &Options) -> Result<Self, Error> {
         Err(Error::Unsupported)
+    }
+
+    /// None: no server can run.
+    pub fn url_of_running(_data_dir: &Path, _database: &str) -> Option<String> {
+        None
     }
 
     /// The address of `database`.

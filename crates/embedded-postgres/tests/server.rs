@@ -89,6 +89,8 @@ async fn starts_cold_and_warm_and_keeps_its_data() {
         let server = Postgres::start(&options).unwrap();
         let cold = cold.elapsed();
         let mut connection = connect(&server).await;
+        let found = Postgres::url_of_running(directory.path(), "postgres");
+        assert_eq!(found.as_deref(), Some(&*server.url("postgres")));
         assert_eq!(text(&mut connection, "SELECT lower('ÄÖ')").await, "äö");
         assert_eq!(text(&mut connection, "SELECT upper('ñ')").await, "Ñ");
         assert!(

@@ -392,6 +392,19 @@ pub enum WellKnown {
     Any,
 }
 
+impl Field {
+    /// Whether its value is a message by itself, and so may be all of a body in the binary form.
+    pub fn is_one_message(&self) -> bool {
+        let one = !matches!(self.shape, Shape::Repeated | Shape::Map(_));
+        one && match self.ty {
+            Type::Message(_) | Type::Wrapper(_) => true,
+            // It is an enum.
+            Type::WellKnown(kind) => kind != WellKnown::NullValue,
+            Type::Scalar(_) | Type::Decimal(_) | Type::Enum(_) => false,
+        }
+    }
+}
+
 impl Type {
     /// Whether a path or a query can hold it.
     pub fn is_text(&self) -> bool {

@@ -1,9 +1,11 @@
 //! The OpenAPI 3.1 description of a contract.
 
+mod binary;
 mod content;
 mod errors;
 mod headers;
 mod operation;
+mod stream;
 
 use serde_json::{Map, Value, json};
 

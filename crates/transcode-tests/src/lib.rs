@@ -10,6 +10,7 @@ pub mod pb {
 
 pub mod files;
 pub mod intake;
+pub mod shop;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,10 +25,12 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, EchoRequest, FilesStack, GetBookRequest, IntakeStack, LibraryStack, ListBooksRequest,
-    ListBooksResponse, UpdateBookRequest, WatchBooksRequest, WatchBooksResponse,
-    list_books_response,
+    Book, DescribeShelfRequest, EchoRequest, FilesStack, GetBookRequest, IntakeStack, LibraryStack,
+    ListBooksRequest, ListBooksResponse, Shelf, UpdateBookRequest, WatchBooksRequest,
+    WatchBooksResponse, list_books_response,
 };
+use pb::shop::v1::ShopStack;
+use shop::Shelves;
 
 /// The API description.
 pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -102,6 +105,20 @@ impl Library for Echo {
         request: Request<ListBooksRequest>,
     ) -> Result<Response<ListBooksResponse>, Status> {
         self.list_books(request).await
+    }
+
+    async fn describe_shelf(
+        &self,
+        request: Request<DescribeShelfRequest>,
+    ) -> Result<Response<Shelf>, Status> {
+        let request = request.into_inner();
+        let lines = usize::try_from(request.lines).unwrap_or_default();
+        Ok(Response::new(Shelf {
+            name: request.name,
+            etag: "3.17".to_owned(),
+            expected: request.expected,
+            text: request.line.repeat(lines),
+        }))
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
@@ -217,25 +234,36 @@ pub fn intake() -> IntakeStack<intake::Reader, ByScope> {
     IntakeStack::new(Arc::new(intake::Reader), Arc::new(ByScope))
 }
 
-/// The library over REST, at a time that does not pass.
+/// All of them and the shop over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
 }
 
 /// As [`transcoder`], with signs of life of silent streams after some time.
 pub fn transcoder_with(heartbeat: Duration) -> Transcoder {
-    let settings = Settings {
+    transcoder_of(Settings {
+        heartbeat,
+        ..settings()
+    })
+}
+
+/// Those of [`transcoder`].
+pub fn settings() -> Settings {
+    Settings {
         clock: || SystemTime::UNIX_EPOCH + Duration::from_mins(28_421_910),
         max_body_bytes: 4096,
-        heartbeat,
         ..Settings::default()
-    };
-    Transcoder::new(
-        settings,
-        [
-            Box::new(stack()) as Box<dyn transcode::rest::Service>,
-            Box::new(files()),
-            Box::new(intake()),
-        ],
-    )
+    }
+}
+
+/// As [`transcoder`], with other settings.
+pub fn transcoder_of(settings: Settings) -> Transcoder {
+    let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
+    let services: [Box<dyn transcode::rest::Service>; 4] = [
+        Box::new(stack()),
+        Box::new(files()),
+        Box::new(intake()),
+        Box::new(shop),
+    ];
+    Transcoder::new(settings, services)
 }

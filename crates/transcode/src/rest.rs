@@ -4,14 +4,19 @@ mod accept;
 mod bind;
 mod body;
 mod call;
+#[cfg(feature = "compression")]
+mod compression;
+mod details;
 mod etag;
 mod form;
 mod link;
 mod messages;
+mod multipart;
 mod pieces;
 mod raw;
 mod render;
 mod request;
+mod rpc;
 mod stream;
 
 use std::convert::Infallible;
@@ -22,16 +27,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Encode, Streaming, ToJson, Unary};
-pub use form::Files;
+pub use call::{Call, Encode, Streaming, ToBinary, ToJson, Unary};
+#[cfg(feature = "compression")]
+pub use compression::Compression;
 pub use link::{Links, Pages, Tokens};
+pub use multipart::Files;
 pub use raw::RawBody;
 pub use render::Problem;
-pub use request::{Decode, FromJson, Input};
+pub use request::{Decode, FromBinary, FromJson, Input};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use form::Form;
 
 use crate::router::{Match, Router};
 use crate::spec::{Binding, ReasonTable};
@@ -77,6 +87,9 @@ pub struct Settings {
     /// After how long without a message a stream shows that it still lives. Proxies cut off what says nothing for a
     /// minute, and only who writes learns of a caller that is gone without a word.
     pub heartbeat: Duration,
+    /// Whether and how bodies are compressed, requests and answers alike.
+    #[cfg(feature = "compression")]
+    pub compression: Option<Compression>,
 }
 
 impl Default for Settings {
@@ -101,6 +114,8 @@ impl Default for Settings {
             reasons: &ReasonTable::CANONICAL,
             envelope: false,
             heartbeat: Duration::from_secs(15),
+            #[cfg(feature = "compression")]
+            compression: None,
         }
     }
 }
@@ -181,6 +196,11 @@ impl Transcoder {
     {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
+        #[cfg(feature = "compression")]
+        let compression = self.settings().compression.as_ref().map(|compression| {
+            let accepted = compression::Coding::accepted(&parts.headers);
+            (compression, accepted)
+        });
         let response = match found {
             Match::Found(binding, target) => {
                 let call = Call {
@@ -199,9 +219,16 @@ impl Transcoder {
                 response
             }
             Match::MethodNotAllowed(methods) => {
-                self.answer(&parts.extensions, Problem::method_not_allowed(&methods))
+                self.refuse(&parts, Problem::method_not_allowed(&methods))
             }
-            Match::NotFound => self.answer(&parts.extensions, Problem::no_such_resource()),
+            Match::NotFound => self.refuse(&parts, Problem::no_such_resource()),
+        };
+        #[cfg(feature = "compression")]
+        let response = match compression {
+            Some((compression, accepted)) => {
+                compression::answer(compression, accepted, head, response).await
+            }
+            None => response,
         };
         if head {
             without_body(response)
@@ -212,6 +239,23 @@ impl Transcoder {
 
     /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
     pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
+        self.answer_in(Form::Json, extensions, problem)
+    }
+
+    /// Renders the error of a request that reaches no RPC, in the form that its caller takes.
+    fn refuse(&self, parts: &Parts, problem: Problem) -> Response<Body> {
+        let form = accept::error(&parts.headers);
+        let mut response = self.answer_in(form, &parts.extensions, problem);
+        render::vary(response.headers_mut(), "accept");
+        response
+    }
+
+    fn answer_in(
+        &self,
+        form: Form,
+        extensions: &http::Extensions,
+        problem: Problem,
+    ) -> Response<Body> {
         let settings = self.settings();
         render::problem_of(
             settings,
@@ -219,6 +263,7 @@ impl Transcoder {
             settings.reasons,
             settings.envelope,
             problem,
+            form,
         )
     }
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::super::error::corrupt;
 use crate::domain::error::Result;
 use crate::domain::{
-    Amount, Attributes, Availability, Brand, Category, Currency, Description, Money, Product,
-    ProductId, ProductName, ProductStatus, ProductSummary, Sku, Warehouse,
+    Amount, Attributes, Availability, Brand, Category, Currency, Description, Error, Money,
+    Product, ProductId, ProductName, ProductStatus, ProductSummary, Sku, Warehouse,
 };
 
 /// All of a product.
@@ -80,6 +80,16 @@ fn money(amount: Option<Decimal>, currency: Option<String>) -> Result<Option<Mon
     }
 }
 
+/// An error with the row it is of, so that whoever reads the log can mend it.
+fn of_row(id: Uuid, error: Error) -> Error {
+    match error {
+        Error::Internal(cause) => {
+            Error::Internal(format!("{}: {cause}", ProductId::new(id)).into())
+        }
+        error => error,
+    }
+}
+
 /// The totals of a product's stock: all three are there, or none.
 pub(in crate::store) fn availability(
     quantity: Option<i64>,
@@ -95,6 +105,11 @@ pub(in crate::store) fn availability(
 
 impl Row {
     pub(super) fn into_product(self) -> Result<Product> {
+        let id = self.id;
+        self.parse().map_err(|error| of_row(id, error))
+    }
+
+    fn parse(self) -> Result<Product> {
         Ok(Product {
             id: ProductId::new(self.id),
             sku: value("sku", Sku::parse(self.sku))?,
@@ -124,6 +139,11 @@ impl Row {
 
 impl SummaryRow {
     pub(super) fn into_summary(self) -> Result<ProductSummary> {
+        let id = self.id;
+        self.parse().map_err(|error| of_row(id, error))
+    }
+
+    fn parse(self) -> Result<ProductSummary> {
         Ok(ProductSummary {
             id: ProductId::new(self.id),
             sku: value("sku", Sku::parse(self.sku))?,

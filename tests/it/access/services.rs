@@ -7,6 +7,7 @@ use tonic::Code;
 use super::{NO_MESSAGE, operations, rpcs};
 use crate::support::consul::{Consul, MANAGEMENT, until, with_each};
 use crate::support::grpc::{call_as, send_web};
+use crate::support::program;
 use crate::support::service::{Service, authorized};
 
 const PRODUCTS: &str = "/v1/catalog/products";
@@ -241,8 +242,7 @@ async fn without_a_matrix_no_service_gets_in() {
 #[test]
 fn a_matrix_that_makes_no_sense_ends_the_start() {
     let start = |variables: &[(&str, &str)]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-            .env_clear()
+        let output = program::service()
             .envs(variables.iter().copied())
             .args(["config", "check"])
             .output()

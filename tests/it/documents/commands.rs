@@ -1,12 +1,12 @@
 //! The commands in the documents can be given: targets of make, and the options of both programs.
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use catalog_service::cli::Cli;
 use regex::Regex;
 
 use super::{pages, root};
+use crate::support::program;
 
 /// The lines of code of a page, without comments.
 fn commands(text: &str) -> Vec<String> {
@@ -99,9 +99,7 @@ fn commands_of_the_service_are_understood() {
 
 #[test]
 fn commands_of_migrate_have_options_that_it_has() {
-    let help = Command::new(env!("CARGO_BIN_EXE_migrate"))
-        .arg("-help")
-        .output();
+    let help = program::migrate().arg("-help").output();
     let help = help.expect("its help");
     let help = String::from_utf8_lossy(&help.stdout) + String::from_utf8_lossy(&help.stderr);
     let mut seen = 0;

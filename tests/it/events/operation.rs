@@ -1,11 +1,12 @@
 //! Events as operators have them: the binary, with a broker that comes and goes.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::program;
 use crate::support::redis::{Server, eventually, installed};
 use crate::support::service::Service;
 
@@ -229,10 +230,9 @@ async fn parked_events_are_shown_and_published_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_asked_of_a_database_that_has_them() {
     let list = |variables: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+        let mut command = program::service();
         let output = command
             .args(["events", "list"])
-            .env_clear()
             .envs(variables.iter().copied())
             .output()
             .expect("a command");

@@ -1,7 +1,7 @@
 //! When there is an identity service, and what keeps the whole from starting; and the commands on users.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use catalog_service::auth::dev_key;
 use http::StatusCode;
@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::*;
 use crate::support::grpc::call;
+use crate::support::program;
 use crate::support::service::Service;
 
 const SIGN_IN: &str = "/identity.v1.IdentityService/SignIn";
@@ -49,8 +50,7 @@ async fn without_a_key_there_is_no_identity_service() {
 fn refused(yaml: &str, variables: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-        .env_clear()
+    let output = program::service()
         .env("CATALOG_DATA_DIR", folder.path())
         .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
         .env("SERVER_HTTP_ADDR", "127.0.0.1:0")
@@ -101,8 +101,7 @@ fn a_file_without_good_keys_stops_the_start() {
 async fn operators_make_users_and_exchange_keys() {
     let (database, pool) = migrated().await;
     let run = |keys: &str, args: &[&str], input: &str| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
-            .env_clear()
+        let mut child = program::service()
             .env("DATABASE_URL", &database.url)
             .env("PII_KEYS", keys)
             .env("BCRYPT_COST", "4")

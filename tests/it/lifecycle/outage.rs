@@ -10,6 +10,7 @@ use url::Url;
 
 use super::PRODUCTS;
 use crate::support::postgres::database;
+use crate::support::program;
 use crate::support::redis::{Server, eventually, free_port, installed};
 use crate::support::service::Service;
 use crate::support::sidecar::Sidecar;
@@ -81,7 +82,7 @@ async fn it_starts_with_nothing_and_comes_up_with_everything() {
     );
     assert_eq!(service.get("/health", "").await.status(), StatusCode::OK);
     // The database comes, and what is served from it.
-    let migrate = std::process::Command::new(env!("CARGO_BIN_EXE_migrate"))
+    let migrate = program::migrate()
         .args(["-database-url", &database.url, "-command", "up"])
         .output()
         .expect("migrate");

@@ -69,7 +69,7 @@ async fn a_second_signal_ends_at_once() {
     let last = authorized(Method::GET, "/health", "").header("x-request-id", "the-last-one");
     assert_eq!(service.send(last, "").await.status(), StatusCode::OK);
     service.signal("TERM");
-    assert_eq!(service.wait().code(), Some(130));
+    assert_eq!(service.wait().code(), Some(143));
     // Lines that waited are written all the same; the reader of the log is another thread.
     let begun = Instant::now();
     while !service.logged().contains("the-last-one") {

@@ -1,17 +1,17 @@
 //! The `migrate` binary from end to end: messages, streams and exit codes.
 
 use catalog_service::migrate::Source;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::folder;
 use crate::support::postgres::database;
+use crate::support::program;
 
 /// Runs the binary in an empty folder and an empty environment; returns the exit code, stdout and stderr.
 fn migrate(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
     let empty = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_migrate"))
+    let output = program::migrate()
         .args(arguments)
-        .env_clear()
         .envs(environment.iter().copied())
         .current_dir(empty.path())
         .stdin(Stdio::null())

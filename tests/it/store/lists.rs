@@ -1,7 +1,6 @@
 //! Totals and pages of lists while products come, move and go.
 
 use std::collections::HashSet;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use proptest::test_runner::TestRunner;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{Products, cause, new, open};
+use crate::support::program;
 
 const CATEGORIES: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
 const WAREHOUSES: [Option<&str>; 3] = [None, Some("W1"), Some("W2")];
@@ -252,9 +252,8 @@ async fn products_that_were_written_by_hand_are_counted_when_asked() {
     let query = ListQuery::parse(ListQuery::MAX_LIMIT, None, None, Some("a"), None, None).unwrap();
     let page = catalog.list(&query).await.unwrap();
     assert_eq!((page.items.len(), page.total), (1, 0));
-    let output = Command::new(env!("CARGO_BIN_EXE_catalog-service"))
+    let output = program::service()
         .args(["counts", "recount"])
-        .env_clear()
         .env("DATABASE_URL", &database.url)
         .output()
         .unwrap();

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::postgres::{Database, database};
+use super::program;
 
 /// Longest wait for the service to be there.
 const START: Duration = Duration::from_secs(30);
@@ -31,8 +32,7 @@ pub(crate) struct Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        program::end(&mut self.child);
     }
 }
 
@@ -292,9 +292,8 @@ pub(crate) fn authorized(method: Method, path: &str, token: &str) -> http::reque
 }
 
 fn command(data: &std::path::Path, database_url: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+    let mut command = program::service();
     command
-        .env_clear()
         .env("CATALOG_DATA_DIR", data)
         .env("DATABASE_URL", database_url)
         .env("JWT_DEV_KEY", "true")

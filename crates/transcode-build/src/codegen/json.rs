@@ -302,7 +302,7 @@ fn encode_field(scope: &Scope<'_>, field: &Field) -> TokenStream {
 }
 
 /// Whether a field without presence is to be written where defaults are not.
-fn holds_more_than_the_default(field: &Field, value: &TokenStream) -> TokenStream {
+pub(super) fn holds_more_than_the_default(field: &Field, value: &TokenStream) -> TokenStream {
     match (&field.shape, &field.ty) {
         (Shape::Repeated | Shape::Map(_), _)
         | (_, Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Decimal(_)) => {

@@ -1,6 +1,7 @@
 //! Services: the specs of RPCs, their HTTP bindings, and the stack that both protocols call.
 
 mod answer;
+mod binary;
 mod call;
 mod decode;
 mod resource;

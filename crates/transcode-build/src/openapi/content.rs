@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{in_path, query};
+use super::{binary, stream};
 use crate::ir::{Api, Binding, Body, HTTP_BODY, Message, Method, Service, Shape, Type};
 use crate::schema::{Role, Schemas};
 
@@ -30,23 +31,25 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
         return Some(json!({
             "required": required,
             "description": description,
-            "content": {"*/*": {"schema": binary()}},
+            "content": {"*/*": {"schema": raw()}},
         }));
     }
-    let (schema, example) = match &binding.body {
+    let (schema, example, packed) = match &binding.body {
         Body::None => return None,
         Body::Whole => (
             schemas.message(&method.input, Role::Input),
             schemas.example(&method.input, Role::Input),
+            Some(binary::media(&method.input)),
         ),
         Body::Field(name) => {
             let field = api.messages[&method.input].field(name)?;
-            match &field.ty {
+            let (schema, example) = match &field.ty {
                 Type::Message(name) if field.shape != Shape::Repeated => {
                     (schemas.message(name, role), schemas.example(name, role))
                 }
                 _ => (schemas.field(field, role), Value::Null),
-            }
+            };
+            (schema, example, binary::of_field(field))
         }
     };
     let mut media = json!({"schema": schema});
@@ -74,6 +77,9 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
         body["description"] = json!(format!("At most {most} bytes."));
     }
     body["content"] = json!({"application/json": media});
+    if let Some(packed) = packed {
+        body["content"][binary::MEDIA] = packed;
+    }
     if let Some(form) = form {
         body["content"]["multipart/form-data"] = json!({"schema": form});
     }
@@ -93,8 +99,8 @@ fn form(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option
         }
         if field.is_file() {
             let mut schema = match field.shape {
-                Shape::Repeated => json!({"type": "array", "items": binary()}),
-                _ => binary(),
+                Shape::Repeated => json!({"type": "array", "items": raw()}),
+                _ => raw(),
             };
             if !field.docs.is_empty() {
                 schema["description"] = json!(field.docs);
@@ -143,6 +149,11 @@ pub(super) fn unsupported(api: &Api, method: &Method, binding: &Binding) -> &'st
     }
 }
 
+/// Whether an answer has forms of which a caller may take none.
+pub(super) fn negotiated(api: &Api, method: &Method, binding: &Binding) -> bool {
+    method.options.success_status != 204 && !api.answers_bytes(&method.output, binding)
+}
+
 /// Whether a body may be too large, as a whole or in one of its lines.
 pub(super) fn limited(api: &Api, method: &Method, binding: &Binding) -> bool {
     let chunks = method.client_streaming && api.takes_bytes(&method.input, binding);
@@ -164,19 +175,24 @@ pub(super) fn success(
     if api.answers_bytes(&method.output, binding) {
         return bytes(method, output);
     }
-    let (data, example) = match binding
+    let (data, example, packed) = match binding
         .response_body
         .as_deref()
         .and_then(|name| output.field(name))
     {
-        Some(field) => (schemas.field(field, Role::Output), Value::Null),
+        Some(field) => (
+            schemas.field(field, Role::Output),
+            Value::Null,
+            binary::of_answer(field),
+        ),
         None => (
             schemas.message(&method.output, Role::Output),
             schemas.example(&method.output, Role::Output),
+            Some(binary::media(&method.output)),
         ),
     };
     if method.streaming {
-        return stream(output, &data, &example);
+        return stream::answer(schemas, output, &data, &example);
     }
     let mut media = if service.options.envelope {
         let name = format!("{}Envelope", output.path.join(""));
@@ -204,9 +220,13 @@ pub(super) fn success(
             example
         };
     }
+    let mut content = json!({"application/json": media});
+    if let Some(packed) = packed {
+        content[binary::MEDIA] = packed;
+    }
     json!({
         "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
-        "content": {"application/json": media},
+        "content": content,
     })
 }
 
@@ -224,30 +244,12 @@ fn bytes(method: &Method, output: &Message) -> Value {
              as HTTP says, with its last chunk, is not whole.",
         );
     }
-    json!({"description": description, "content": {"*/*": {"schema": binary()}}})
+    json!({"description": description, "content": {"*/*": {"schema": raw()}}})
 }
 
 /// Bytes as they are.
-fn binary() -> Value {
+fn raw() -> Value {
     json!({"type": "string", "format": "binary"})
-}
-
-/// The answer of an RPC whose answer is a stream.
-fn stream(output: &Message, data: &Value, example: &Value) -> Value {
-    let about = output.docs.lines().next().unwrap_or_default();
-    let description = format!(
-        "{about}\n\nA stream, which may be read without end: the schema is that of one message, the `data` of a \
-         server-sent event or a line of JSON. A later failure ends it with the event `error`, or with \
-         the line `{{\"error\": …}}`, of `{{code, reason, message, details}}`, where `code` is the gRPC code."
-    );
-    let mut media = json!({"schema": data});
-    if example.is_object() {
-        media["example"] = example.clone();
-    }
-    json!({
-        "description": description.trim_start(),
-        "content": {"text/event-stream": media.clone(), "application/x-ndjson": media},
-    })
 }
 
 fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {

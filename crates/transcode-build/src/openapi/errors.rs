@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::content::{limited, unsupported};
-use super::headers;
+use super::content::{limited, negotiated, unsupported};
+use super::{binary, headers};
 use crate::ir::Body;
 use crate::schema::Schemas;
 
@@ -45,7 +45,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
         "NotAcceptable" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
             let mut bindings = m.bindings.iter();
-            m.streaming && bindings.any(|b| !api.answers_bytes(&m.output, b))
+            bindings.any(|b| negotiated(api, m, b))
         }),
         "Unauthorized" => api
             .services
@@ -102,7 +102,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             3,
             false,
             "The answer has none of the forms that Accept allows.",
-            "The answer is text/event-stream or application/x-ndjson: Accept must allow it",
+            "The answer is application/json or application/x-protobuf: Accept must allow it",
         ),
         (
             "PreconditionFailed",
@@ -122,28 +122,28 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             "UnsupportedMediaType",
             3,
             false,
-            "The body is not JSON.",
-            "Content-Type must be application/json",
+            "The body is neither JSON nor, where it may be, a binary message, or is coded in a way that is not taken.",
+            "Content-Type must be application/json or application/x-protobuf",
         ),
         (
             "UnsupportedLines",
             3,
             false,
-            "The body is not lines of JSON.",
+            "The body is not lines of JSON, or is compressed.",
             "Content-Type must be application/x-ndjson",
         ),
         (
             "UnsupportedForm",
             3,
             false,
-            "The body is neither JSON nor a form.",
-            "Content-Type must be application/json or multipart/form-data",
+            "The body is neither JSON, nor a binary message, nor a form, or is coded in a way that is not taken.",
+            "Content-Type must be application/json, application/x-protobuf or multipart/form-data",
         ),
         (
             "UnsupportedEncoding",
             3,
             false,
-            "The body is compressed.",
+            "The body is coded in a way that is not taken.",
             "Content-Encoding is not supported",
         ),
         (
@@ -187,8 +187,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         if api.services.iter().any(|service| service.options.envelope) {
             media["example"] = example;
         }
-        let mut response =
-            json!({"description": description, "content": {"application/json": media}});
+        let mut response = json!({"description": description, "content": {"application/json": media, binary::MEDIA: binary::media("google.rpc.Status")}});
         let mut headers = if retry {
             headers::retry_after()
         } else {
@@ -203,6 +202,20 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         responses.insert(name.to_owned(), response);
     }
     Value::Object(responses)
+}
+
+/// The schema of details that are messages.
+pub(super) fn typed() -> Value {
+    json!({
+        "type": "array",
+        "description": "Details that nothing else in the answer says, such as `google.rpc.Help`: each with its type and, \
+                        where that is of `google.rpc`, its fields.",
+        "items": {
+            "type": "object",
+            "required": ["@type"],
+            "properties": {"@type": {"type": "string", "description": "URL of the type."}},
+        },
+    })
 }
 
 fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
@@ -242,20 +255,21 @@ fn error(schemas: &mut Schemas<'_>) -> Value {
         "additionalProperties": {"type": "string"},
         "examples": [{"limit": "Must be between 1 and 100"}],
     });
+    let typed = typed();
     let message = json!({"type": "string", "description": "For people.", "examples": ["Invalid query parameters"]});
     if !api.services.iter().any(|service| service.options.envelope) {
         return schemas.add("Error", |_| {
             json!({
                 "type": "object",
                 "required": ["code", "reason", "message"],
-                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details},
+                "properties": {"code": {"type": "integer", "description": "gRPC code."}, "reason": code, "message": message, "details": details, "errorDetails": typed},
             })
         });
     }
     let error = json!({
         "type": "object",
         "required": ["code", "message"],
-        "properties": {"code": code, "message": message, "details": details},
+        "properties": {"code": code, "message": message, "details": details, "errorDetails": typed},
     });
     let meta = json!({
         "type": "object",

@@ -118,6 +118,12 @@ pub(super) fn operation(
     operation
 }
 
+/// What an update does without a mask.
+const MASK: &str = "Without it an update changes the fields that its body in JSON names.";
+
+/// What of that is particular to a body that may be binary.
+const BINARY_MASK: &str = " A binary body does not say which fields it names, and needs it.";
+
 fn parameters(
     schemas: &mut Schemas<'_>,
     method: &Method,
@@ -149,11 +155,7 @@ fn parameters(
     if binding.body != Body::Whole {
         let skip = |field: &Field| {
             let in_body = matches!(&binding.body, Body::Field(name) if *name == field.name);
-            // The mask of a PATCH is made of the keys of its body.
-            let mask = field.name == "update_mask"
-                && binding.method == "PATCH"
-                && field.ty == Type::WellKnown(WellKnown::FieldMask);
-            in_body || mask || in_path(input, binding, field)
+            in_body || in_path(input, binding, field)
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
             query(
@@ -163,6 +165,28 @@ fn parameters(
                 &mut vec![method.input.clone()],
                 &mut parameters,
             );
+        }
+        // The mask of a PATCH is made of the keys of its body.
+        let mask = input.field("update_mask").filter(|field| {
+            binding.method == "PATCH"
+                && field.ty == Type::WellKnown(WellKnown::FieldMask)
+                && !api.takes_bytes(&method.input, binding)
+        });
+        let name = mask.map(|field| &field.json_name);
+        for parameter in &mut parameters {
+            if name.is_some_and(|name| parameter["name"] == **name && parameter["in"] == "query") {
+                let docs = parameter["description"].as_str().unwrap_or_default();
+                let binary = if method.client_streaming {
+                    ""
+                } else {
+                    BINARY_MASK
+                };
+                let docs = format!("{docs}\n\n{MASK}{binary}");
+                parameter["description"] = json!(docs.trim_start());
+                if let Some(parameter) = parameter.as_object_mut() {
+                    parameter.remove("required");
+                }
+            }
         }
     }
     parameters.extend(last_event_id(schemas, method, input));
@@ -296,7 +320,6 @@ fn answers(
             json!({"description": text, "headers": headers}),
         );
     }
-    let bytes = schemas.api.answers_bytes(&method.output, binding);
     let reason = |name: &str| method.options.reasons.iter().any(|reason| reason == name);
     for (status, name, applies) in [
         ("400", "InvalidParameters", true),
@@ -312,7 +335,11 @@ fn answers(
             "Conflict",
             reason("CONFLICT") || reason("ALREADY_EXISTS") || method.options.idempotency_key,
         ),
-        ("406", "NotAcceptable", method.streaming && !bytes),
+        (
+            "406",
+            "NotAcceptable",
+            content::negotiated(schemas.api, method, binding),
+        ),
         (
             "412",
             "PreconditionFailed",

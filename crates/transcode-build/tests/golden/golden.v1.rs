@@ -1527,13 +1527,22 @@ impl<
                             request.shelf = body;
                             Ok(request)
                         }),
-                        mask: Some(|request, paths| {
-                            request
-                                .update_mask
-                                .get_or_insert_with(|| ::transcode::prost_types::FieldMask {
-                                    paths,
-                                });
+                        decode_binary: Some(|bytes| {
+                            let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
+                            let body = Some(::transcode::prost::Message::decode(bytes)?);
+                            request.shelf = body;
+                            Ok(request)
                         }),
+                        given: |request, variable| match variable {
+                            0usize => {
+                                request
+                                    .shelf
+                                    .as_ref()
+                                    .is_some_and(|value| !value.name.is_empty())
+                            }
+                            _ => false,
+                        },
+                        mask: Some(|request| &mut request.update_mask),
                         last_event_id: None,
                         resource: update_shelf_resource,
                         if_match: None,
@@ -1542,6 +1551,7 @@ impl<
                         json,
                         answer,
                     )),
+                    binary: Some(::transcode::prost::Message::encode_to_vec),
                     whole: false,
                     location: Some(|answer| {
                         let mut location = ::std::string::String::new();
@@ -1569,6 +1579,8 @@ impl<
                 > = ::transcode::rest::Streaming {
                     input: ::transcode::rest::Input {
                         decode: ::transcode::rest::Decode::Nothing,
+                        decode_binary: None,
+                        given: |_, _| false,
                         mask: None,
                         last_event_id: Some(|request, id| request.after = Some(id)),
                         resource: watch_shelves_resource,
@@ -1596,6 +1608,8 @@ impl<
                 > = ::transcode::rest::Streaming {
                     input: ::transcode::rest::Input {
                         decode: ::transcode::rest::Decode::Nothing,
+                        decode_binary: None,
+                        given: |_, _| false,
                         mask: None,
                         last_event_id: None,
                         resource: export_shelves_resource,
@@ -1632,6 +1646,8 @@ impl<
                             request.table = body;
                             request
                         }),
+                        decode_binary: None,
+                        given: |_, _| false,
                         mask: None,
                         last_event_id: None,
                         resource: import_shelves_resource,
@@ -1641,6 +1657,7 @@ impl<
                         json,
                         answer,
                     )),
+                    binary: Some(::transcode::prost::Message::encode_to_vec),
                     whole: true,
                     location: None,
                     links: None,

@@ -155,7 +155,7 @@ async fn what_is_no_form_is_refused() {
     assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(
         response.body()["error"]["message"],
-        "Content-Type must be application/json or multipart/form-data"
+        "Content-Type must be application/json, application/x-protobuf or multipart/form-data"
     );
     // Where there is no field for a file a form is nothing.
     let response = post("/v1/echo", TYPE, form(&[])).await;

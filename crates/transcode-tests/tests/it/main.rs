@@ -1,5 +1,8 @@
 //! The transcoder, from outside.
 
+mod binary;
+mod compression;
+mod errors;
 mod files;
 mod form;
 mod grpc;

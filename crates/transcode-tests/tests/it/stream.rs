@@ -130,6 +130,82 @@ async fn lines_of_json_for_those_who_ask() {
     assert_eq!(lines.len(), 2);
 }
 
+/// The answer as an array, and how its stream ended for one who reads it as JSON.
+async fn array(watch: Watch) -> (String, Value) {
+    let request = request(WATCH, watch).header(header::ACCEPT, "application/json");
+    let response = send(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["vary"], "accept");
+    assert!(!response.headers().contains_key("content-length"));
+    let text = text(response).await;
+    let json = serde_json::from_str(&text).expect("JSON");
+    (text, json)
+}
+
+#[tokio::test]
+async fn an_array_for_those_who_take_json_only() {
+    let (text, elements) = array(messages(&["a", "b"])).await;
+    let tokens: Vec<_> = elements.as_array().expect("an array").iter().collect();
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(
+        (&tokens[0]["token"], &tokens[1]["token"]),
+        (&json!("a"), &json!("b"))
+    );
+    assert!(
+        text.starts_with("[{") && text.contains("},{") && text.ends_with("}]"),
+        "{text}"
+    );
+    assert_eq!(array(messages(&[])).await.0, "[]");
+    // A message that came later is the first all the same.
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let receiver = std::sync::Mutex::new(Some(receiver));
+    let later = watch(move || {
+        let receiver = receiver.lock().expect("a lock").take().expect("one call");
+        Ok(Box::pin(UnboundedReceiverStream::new(receiver)))
+    });
+    let request = request(WATCH, later).header(header::ACCEPT, "application/json");
+    let mut body = send(request).await.into_body();
+    assert_eq!(next(&mut body).await, "[");
+    for (token, before) in [("a", "{"), ("b", ",{")] {
+        sender.send(Ok(message(token))).expect("a stream");
+        assert!(next(&mut body).await.starts_with(before));
+    }
+    drop(sender);
+    assert_eq!(next(&mut body).await, "]");
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn an_error_is_the_last_element() {
+    let failing = watch(|| {
+        let late = Err(Status::unavailable("Not now"));
+        Ok(Box::pin(iter([Ok(message("a")), late, Ok(message("b"))])))
+    });
+    let (_, elements) = array(failing).await;
+    assert_eq!(elements[0]["token"], "a");
+    let error = json!({"code": 14, "reason": "UNAVAILABLE", "message": "Not now"});
+    assert_eq!(elements[1], json!({"error": error}));
+    assert_eq!(elements[2], Value::Null);
+    // And the first, where it was long in coming.
+    let late = watch(|| {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            sender
+                .send(Err(Status::unavailable("Not now")))
+                .expect("a stream");
+        });
+        Ok(Box::pin(UnboundedReceiverStream::new(receiver)))
+    });
+    let (_, elements) = array(late).await;
+    assert_eq!(elements, json!([{"error": error}]));
+    // What is an error at once is a status.
+    let first = watch(|| Ok(Box::pin(iter([Err(Status::out_of_range("Too old"))]))));
+    let request = request(WATCH, first).header(header::ACCEPT, "application/json");
+    assert_eq!(send(request).await.status(), StatusCode::BAD_REQUEST);
+}
+
 #[tokio::test]
 async fn a_field_of_the_messages_and_a_body() {
     let request = Request::post("/v1/books:watch")
@@ -245,6 +321,7 @@ async fn a_silent_stream_shows_that_it_lives() {
     for (accept, open, beat) in [
         ("text/event-stream", "retry: 1000\n\n", ": \n\n"),
         ("application/x-ndjson", "\n", "\n"),
+        ("application/json", "[", "\n"),
     ] {
         let request = request(WATCH, watch(|| Ok(Box::pin(pending()))))
             .header(header::ACCEPT, accept)
@@ -377,6 +454,9 @@ fn the_description_shows_a_stream() {
         let schema = &content[media]["schema"]["$ref"];
         assert_eq!(schema, "#/components/schemas/WatchBooksResponse", "{media}");
     }
+    let items = &content["application/json"]["schema"]["items"]["anyOf"];
+    assert_eq!(items[0]["$ref"], "#/components/schemas/WatchBooksResponse");
+    assert_eq!(items[1]["$ref"], "#/components/schemas/StreamFailure");
     let parameters = operation["parameters"].as_array().expect("parameters");
     let header = parameters
         .iter()

@@ -1,6 +1,10 @@
-//! Which form of a stream a caller takes.
+//! What a caller takes: the Accept header, for messages and for streams.
+//!
+//! Nothing is allocated here: the header is walked once for each form an answer has.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::form::{BINARY, Form, JSON};
 
 /// The forms that a stream has in HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,78 +13,135 @@ pub(super) enum Format {
     EventStream,
     /// A JSON text on each line, `application/x-ndjson`.
     JsonLines,
+    /// One JSON array, `application/json`: for callers who read an answer as a whole.
+    JsonArray,
 }
 
 impl Format {
-    /// All of them, the preferred one first.
-    const ALL: [Self; 2] = [Self::EventStream, Self::JsonLines];
+    /// All of them, the preferred one first, with what the answer says it is.
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::EventStream, "text/event-stream"),
+        (Self::JsonLines, "application/x-ndjson"),
+        (Self::JsonArray, JSON),
+    ];
 
     /// What the answer says it is.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
-            Self::EventStream => "text/event-stream",
-            Self::JsonLines => "application/x-ndjson",
+            Self::EventStream => Self::ALL[0].1,
+            Self::JsonLines => Self::ALL[1].1,
+            Self::JsonArray => Self::ALL[2].1,
         }
     }
 
     /// The form a caller likes best; none when it takes none.
     pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let values = headers.get_all(header::ACCEPT).iter();
-        let text: Vec<_> = values.flat_map(HeaderValue::to_str).collect();
-        let text = text.join(",");
-        let ranges: Vec<_> = text.split(',').filter_map(Range::parse).collect();
-        if ranges.is_empty() {
-            return Some(Self::EventStream);
-        }
-        let quality = |format: &Self| {
-            let fitting = ranges.iter().filter_map(|range| {
-                let closeness = range.closeness(format.content_type())?;
-                Some((closeness, range.quality))
-            });
-            // The range that says most about the type decides.
-            fitting.max().map_or(0, |(_, quality)| quality)
-        };
-        let liked = Self::ALL.into_iter().filter(|format| quality(format) > 0);
-        // Of equals, max_by_key takes the last.
-        liked.rev().max_by_key(quality)
+        best(headers, &Self::ALL)
     }
 }
 
+/// The forms of a message, JSON first: it is what a caller gets who likes both.
+const FORMS: [(Form, &str); 4] = [
+    (Form::Json, JSON),
+    (Form::Binary(BINARY[0]), BINARY[0]),
+    (Form::Binary(BINARY[1]), BINARY[1]),
+    (Form::Binary(BINARY[2]), BINARY[2]),
+];
+
+/// The form a caller likes best of those that a message has; none when it takes none of them.
+pub(super) fn message(headers: &HeaderMap, has_binary: bool) -> Option<Form> {
+    if takes_json(headers) {
+        return Some(Form::Json);
+    }
+    let offers = if has_binary { &FORMS[..] } else { &FORMS[..1] };
+    best(headers, offers)
+}
+
+/// The form of an error, which always has one.
+pub(super) fn error(headers: &HeaderMap) -> Form {
+    if takes_json(headers) {
+        return Form::Json;
+    }
+    best(headers, &FORMS).unwrap_or(Form::Json)
+}
+
+/// Whether a caller takes JSON before anything else, told at a glance.
+fn takes_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter();
+    match (values.next(), values.next()) {
+        (None, _) => true,
+        (Some(value), None) => value == "*/*" || value == JSON,
+        _ => false,
+    }
+}
+
+/// The offer a caller likes best, the first of equals; none when it takes none.
+fn best<T: Copy>(headers: &HeaderMap, offers: &[(T, &str)]) -> Option<T> {
+    let ranges = || elements(headers, &header::ACCEPT).filter_map(Range::parse);
+    if ranges().next().is_none() {
+        return offers.first().map(|(offer, _)| *offer);
+    }
+    let mut best = (0, None);
+    for (offer, media) in offers {
+        let fitting = ranges().filter_map(|range| Some((range.closeness(media)?, range.quality)));
+        // The range that says most about the type decides.
+        let quality = fitting.max().map_or(0, |(_, quality)| quality);
+        if quality > best.0 {
+            best = (quality, Some(*offer));
+        }
+    }
+    best.1
+}
+
+/// The elements of a header that is a list, over all its lines.
+pub(super) fn elements<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter();
+    values
+        .flat_map(HeaderValue::to_str)
+        .flat_map(|text| text.split(','))
+}
+
+/// The first part of an element, and how much it is liked, in thousandths. None for a weight that is none.
+pub(super) fn weighted(element: &str) -> Option<(&str, u16)> {
+    let mut parts = element.split(';').map(str::trim);
+    let name = parts.next()?;
+    let mut quality = 1000;
+    for parameter in parts {
+        if let Some((name, value)) = parameter.split_once('=')
+            && name.trim_end().eq_ignore_ascii_case("q")
+        {
+            quality = thousandths(value.trim_start())?;
+        }
+    }
+    Some((name, quality))
+}
+
 /// One of the media ranges of an Accept header.
-struct Range {
-    /// `*/*`, `text/*` or `text/event-stream`, in lower case.
-    media: String,
+struct Range<'a> {
+    /// `*/*`, `text/*` or `text/event-stream`, in any case.
+    media: &'a str,
     /// How much it is liked, in thousandths.
     quality: u16,
 }
 
-impl Range {
+impl<'a> Range<'a> {
     /// None for what is no media range.
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
-        let media = parts.next().filter(|media| media.contains('/'))?;
-        let mut quality = 1000;
-        for parameter in parts {
-            if let Some((name, value)) = parameter.split_once('=')
-                && name.trim_end().eq_ignore_ascii_case("q")
-            {
-                quality = thousandths(value.trim_start())?;
-            }
-        }
-        Some(Self {
-            media: media.to_ascii_lowercase(),
-            quality,
-        })
+    fn parse(text: &'a str) -> Option<Self> {
+        let (media, quality) = weighted(text)?;
+        media.contains('/').then_some(Self { media, quality })
     }
 
     /// How much the range says about a type; none when the type is not in it.
     fn closeness(&self, media: &str) -> Option<u8> {
-        if self.media == media {
+        if self.media.eq_ignore_ascii_case(media) {
             return Some(2);
         }
         let kind = self.media.strip_suffix("/*")?;
         match media.split_once('/') {
-            Some((of, _)) if of == kind => Some(1),
+            Some((of, _)) if of.eq_ignore_ascii_case(kind) => Some(1),
             _ => (kind == "*").then_some(0),
         }
     }
@@ -89,14 +150,21 @@ impl Range {
 /// `0.5` as 500.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits || fraction.len() > 3 {
+    if fraction.len() > 3 {
         return None;
     }
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    let mut value = 0;
+    let mut unit = 100;
+    for digit in fraction.bytes() {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value += u16::from(digit - b'0') * unit;
+        unit /= 10;
+    }
     match whole {
-        "0" => Some(fraction),
-        "1" if fraction == 0 => Some(1000),
+        "0" => Some(value),
+        "1" if value == 0 => Some(1000),
         _ => None,
     }
 }
@@ -105,9 +173,15 @@ fn thousandths(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
+    fn accept(text: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, text.parse().expect("a header"));
+        headers
+    }
+
     #[test]
     fn the_form_a_caller_likes_best() {
-        for (accept, format) in [
+        for (text, format) in [
             ("", Some(Format::EventStream)),
             ("*/*", Some(Format::EventStream)),
             ("text/event-stream", Some(Format::EventStream)),
@@ -135,14 +209,20 @@ mod tests {
                 "application/x-ndjson, */*; q=0.001",
                 Some(Format::JsonLines),
             ),
-            ("application/json", None),
+            ("application/json", Some(Format::JsonArray)),
+            (
+                "application/json, application/x-ndjson",
+                Some(Format::JsonLines),
+            ),
+            (
+                "application/json, text/event-stream;q=0.9",
+                Some(Format::JsonArray),
+            ),
             ("text/html, application/xhtml+xml", None),
             ("text/event-stream;q=0", None),
             ("*/*;q=0", None),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, accept.parse().expect("a header"));
-            assert_eq!(Format::accepted(&headers), format, "{accept}");
+            assert_eq!(Format::accepted(&accept(text)), format, "{text}");
         }
         assert_eq!(
             Format::accepted(&HeaderMap::new()),
@@ -152,5 +232,67 @@ mod tests {
         two.append(header::ACCEPT, "text/html".parse().expect("a header"));
         two.append(header::ACCEPT, "text/*".parse().expect("a header"));
         assert_eq!(Format::accepted(&two), Some(Format::EventStream));
+    }
+
+    #[test]
+    fn messages_are_json_unless_the_binary_form_is_liked_better() {
+        let binary = |media| Some(Form::Binary(media));
+        for (text, form) in [
+            ("", Some(Form::Json)),
+            ("*/*", Some(Form::Json)),
+            ("application/json", Some(Form::Json)),
+            ("application/json;charset=utf-8", Some(Form::Json)),
+            ("application/*", Some(Form::Json)),
+            ("text/html, */*;q=0.1", Some(Form::Json)),
+            ("application/x-protobuf, application/json", Some(Form::Json)),
+            ("application/x-protobuf, */*", Some(Form::Json)),
+            ("application/x-protobuf", binary(BINARY[0])),
+            ("Application/X-Protobuf", binary(BINARY[0])),
+            ("application/protobuf", binary(BINARY[1])),
+            ("application/vnd.google.protobuf", binary(BINARY[2])),
+            (
+                "application/json;q=0.9, application/protobuf",
+                binary(BINARY[1]),
+            ),
+            (
+                "application/x-protobuf;q=0.2, application/protobuf;q=0.3, */*;q=0.1",
+                binary(BINARY[1]),
+            ),
+            ("application/json;q=0, */*", binary(BINARY[0])),
+            ("text/html", None),
+            ("*/*;q=0", None),
+            ("application/x-protobuf;q=0", None),
+        ] {
+            let headers = accept(text);
+            assert_eq!(message(&headers, true), form, "{text}");
+            assert_eq!(error(&headers), form.unwrap_or(Form::Json), "{text}");
+            let json = form.filter(|form| *form == Form::Json);
+            if form.is_none() || json.is_some() {
+                assert_eq!(message(&headers, false), json, "{text}");
+            }
+        }
+        assert_eq!(message(&HeaderMap::new(), true), Some(Form::Json));
+        assert_eq!(message(&accept("application/x-protobuf"), false), None);
+    }
+
+    #[test]
+    fn weights() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1000)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("0.999", Some(999)),
+            ("1.000", Some(1000)),
+            ("0.", Some(0)),
+            ("1.001", None),
+            ("0.1234", None),
+            ("2", None),
+            ("-1", None),
+            ("0.x", None),
+            ("", None),
+        ] {
+            assert_eq!(thousandths(text), expected, "{text}");
+        }
     }
 }

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode;
+use prost::Message;
 
 use super::etag;
 use crate::json::{Binder, Context, Source, too_deep};
 use crate::router::capture;
-use crate::spec::{Binding, Body};
+use crate::spec::{Binding, Body, Variable};
+
+/// What is wrong with a field that has two places.
+const TWICE: &str = "Is given in the path and in the body";
 
 /// Binds the variables of a path. `named` are the fields the body names, in proto paths: a field has one place.
 pub(super) fn path<M: Binder>(
@@ -19,18 +23,46 @@ pub(super) fn path<M: Binder>(
     context: &mut Context,
 ) {
     for variable in binding.variables {
-        context.bind_from(Source::Path, |context| {
-            match capture(binding, variable, path) {
-                Ok(text) => message.bind(variable.field, &text, context),
-                Err(_) => context.violations.add_at(variable.field, "Must be UTF-8"),
-            }
-        });
+        path_variable(message, binding, variable, path, context);
         if named.iter().any(|name| name == variable.field) {
-            context
-                .violations
-                .add_at(variable.field, "Is given in the path and in the body");
+            context.violations.add_at(variable.field, TWICE);
         }
     }
+}
+
+/// As [`path`], over a message that came in binary, which does not say what it names: a field that has a value, and
+/// another one than the path says, is given twice. A oneof that is set is refused whatever it holds, as binding does it
+/// everywhere. `given` tells of a variable, by its number, whether its field has a value.
+pub(super) fn path_over<M: Binder + Message>(
+    message: &mut M,
+    binding: &Binding,
+    path: &str,
+    given: fn(&M, usize) -> bool,
+    context: &mut Context,
+) {
+    for (index, variable) in binding.variables.iter().enumerate() {
+        // The bytes of a message stay the same as long as it does.
+        let before = given(message, index).then(|| message.encode_to_vec());
+        path_variable(message, binding, variable, path, context);
+        if before.is_some_and(|before| before != message.encode_to_vec()) {
+            context.violations.add_at(variable.field, TWICE);
+        }
+    }
+}
+
+fn path_variable<M: Binder>(
+    message: &mut M,
+    binding: &Binding,
+    variable: &Variable,
+    path: &str,
+    context: &mut Context,
+) {
+    context.bind_from(Source::Path, |context| {
+        match capture(binding, variable, path) {
+            Ok(text) => message.bind(variable.field, &text, context),
+            Err(_) => context.violations.add_at(variable.field, "Must be UTF-8"),
+        }
+    });
 }
 
 /// Binds the parameters of a query.

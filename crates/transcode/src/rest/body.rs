@@ -1,4 +1,4 @@
-//! Reading the body of a request: its type, its length, its encoding.
+//! Reading the body of a request: its length, its encoding. Its type is [`Form::of_body`](super::form::Form::of_body)'s.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -6,39 +6,38 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tonic::Code;
 
-use super::{Body, Problem, RawBody};
+use super::accept::elements;
+use super::{Body, Problem, RawBody, Settings};
+use crate::spec::MethodSpec;
 
-/// Reads a JSON body of at most `max` bytes. `expected` is what a caller is told who sends another type.
-pub(super) async fn read_json(
+/// The most that is kept of a body of this RPC at a time, in bytes.
+pub(super) fn limit(spec: &MethodSpec, settings: &Settings) -> usize {
+    spec.max_request_bytes.unwrap_or(settings.max_body_bytes)
+}
+
+/// Reads a body of at most `max` bytes, which it has neither as it came nor unpacked more of.
+pub(super) async fn read_message(
     headers: &HeaderMap,
     body: Body,
     max: usize,
-    expected: &'static str,
+    settings: &Settings,
 ) -> Result<Bytes, Problem> {
-    if !is_json(headers) {
-        return Err(unsupported(expected));
+    match coding(headers) {
+        Ok(None) => read(body, max).await,
+        Ok(Some(name)) => coded(name, body, max, settings).await,
+        Err(message) => Err(uncoded(message, codings(settings))),
     }
-    read_plain(headers, body, max).await
 }
 
-/// Reads a body of at most `max` bytes that is not compressed.
-pub(super) async fn read_plain(
-    headers: &HeaderMap,
-    body: Body,
-    max: usize,
-) -> Result<Bytes, Problem> {
-    check_plain(headers).map_err(unsupported)?;
-    read(body, max).await
-}
-
-/// Reads a body of any type, of at most `max` bytes. None for a request that has none and says nothing of one.
+/// Reads a body of any type, as [`read_message`] does. None for a request that has none and says nothing of one.
 pub(super) async fn read_raw(
     headers: &HeaderMap,
     body: Body,
     max: usize,
+    settings: &Settings,
 ) -> Result<Option<RawBody>, Problem> {
     let content_type = raw_type(headers).map_err(unsupported)?;
-    let data = read(body, max).await?;
+    let data = read_message(headers, body, max, settings).await?;
     let is_there = content_type.is_some() || !data.is_empty();
     Ok(is_there.then(|| RawBody {
         content_type: content_type.unwrap_or_default(),
@@ -46,20 +45,8 @@ pub(super) async fn read_raw(
     }))
 }
 
-/// Refuses what is compressed: a message has no place that says so.
-fn check_plain(headers: &HeaderMap) -> Result<(), &'static str> {
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
-        return Err("Content-Encoding is not supported");
-    }
-    Ok(())
-}
-
-/// What a body of any type says it is; why it is refused, where it is.
+/// What a body of any type says it is; why it is refused where it is.
 pub(super) fn raw_type(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
-    check_plain(headers)?;
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -71,12 +58,72 @@ pub(super) fn raw_type(headers: &HeaderMap) -> Result<Option<String>, &'static s
     }
 }
 
-/// Why a body is refused that should be lines of JSON, where it is.
-pub(super) fn check_lines(headers: &HeaderMap) -> Result<(), &'static str> {
-    if !is_text_of(headers, |essence| essence == "application/x-ndjson") {
-        return Err("Content-Type must be application/x-ndjson");
+/// The error of a body that is compressed where it may not be: one that is a stream is read as it comes.
+pub(super) fn compressed(headers: &HeaderMap) -> Option<Problem> {
+    match coding(headers) {
+        Ok(None) => None,
+        _ => Some(uncoded(UNKNOWN_CODING, PLAIN)),
     }
-    check_plain(headers)
+}
+
+/// The name of what a body is coded with, if with anything; why it is refused where it is.
+fn coding(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(None);
+    }
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    if values.into_iter().any(|value| value.to_str().is_err()) {
+        return Err(UNKNOWN_CODING);
+    }
+    let mut codings = elements(headers, &header::CONTENT_ENCODING)
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    match (codings.next(), codings.next()) {
+        (name, None) => Ok(name),
+        (_, Some(_)) => Err("Content-Encoding must name one coding, not several"),
+    }
+}
+
+/// Unpacks a body as it comes.
+#[cfg(feature = "compression")]
+async fn coded(
+    name: &str,
+    mut body: Body,
+    max: usize,
+    settings: &Settings,
+) -> Result<Bytes, Problem> {
+    use super::compression::{Coding, Decoder, Refused};
+
+    let found = Coding::named(name).filter(|_| settings.compression.is_some());
+    let coding = found.ok_or_else(|| uncoded(UNKNOWN_CODING, codings(settings)))?;
+    let refused = |refused| match refused {
+        Refused::TooLarge => too_large(max),
+        Refused::Malformed => bad("The body is not what Content-Encoding says"),
+    };
+    let Ok(mut decoder) = Decoder::new(coding, max) else {
+        return Err(Problem::unexpected());
+    };
+    // What is packed may be no larger either: bytes that say nothing cost time.
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large(max));
+    }
+    let mut left = max;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ended_early())?;
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        left = left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| too_large(max))?;
+        decoder.write(&bytes).map_err(refused)?;
+    }
+    decoder.finish().map(Bytes::from).map_err(refused)
+}
+
+#[cfg(not(feature = "compression"))]
+async fn coded(_: &str, _: Body, _: usize, settings: &Settings) -> Result<Bytes, Problem> {
+    Err(uncoded(UNKNOWN_CODING, codings(settings)))
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
@@ -84,15 +131,10 @@ pub(super) async fn refuse(body: Body) -> Result<(), Problem> {
     if body.is_end_stream() || matches!(read(body, 1).await, Ok(bytes) if bytes.is_empty()) {
         Ok(())
     } else {
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            Code::InvalidArgument,
-            "This request takes no body",
-        ))
+        Err(bad("This request takes no body"))
     }
 }
 
-/// Reads a body of at most `max` bytes.
 async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > max as u64 {
         return Err(too_large(max));
@@ -104,21 +146,28 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     }
 }
 
+/// What is wrong with a body of a coding that is not taken.
+const UNKNOWN_CODING: &str = "Content-Encoding is not supported";
+
+/// The codings of a body that is not compressed.
+const PLAIN: &str = "identity";
+
+fn bad(message: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+}
+
+/// The error of a body that its connection did not bring whole.
+pub(super) fn ended_early() -> Problem {
+    bad("The body ended early")
+}
+
 /// The error of a body of more than `max` bytes.
 pub(super) fn too_large(max: usize) -> Problem {
+    let message = format!("The body must not be larger than {max} bytes");
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         Code::InvalidArgument,
-        format!("The body must not be larger than {max} bytes"),
-    )
-}
-
-/// The error of a body that ended before its end.
-pub(super) fn ended_early() -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        Code::InvalidArgument,
-        "The body ended early",
+        message,
     )
 }
 
@@ -131,61 +180,20 @@ pub(super) fn unsupported(message: &'static str) -> Problem {
     )
 }
 
-/// Whether a body says it is JSON in UTF-8: `application/json` or a type that ends in `+json`.
-fn is_json(headers: &HeaderMap) -> bool {
-    is_text_of(headers, |essence| {
-        essence == "application/json"
-            || (essence.starts_with("application/") && essence.ends_with("+json"))
-    })
+/// The error of a body whose coding is not taken, with those that are.
+fn uncoded(message: &'static str, taken: &'static str) -> Problem {
+    unsupported(message).with_header(header::ACCEPT_ENCODING, taken)
 }
 
-/// Whether a body says it is of a type, in lower case, and in UTF-8.
-fn is_text_of(headers: &HeaderMap, fits: impl Fn(&str) -> bool) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let Ok(value) = value.to_str() else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    fits(&essence)
-        && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types() {
-        let check = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, value.parse().expect("a header"));
-            is_json(&headers)
-        };
-        for value in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/merge-patch+json",
-        ] {
-            assert!(check(value), "{value}");
-        }
-        for value in [
-            "text/plain",
-            "application/jsonx",
-            "text/json",
-            "application/json; charset=latin1",
-            "",
-        ] {
-            assert!(!check(value), "{value}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
+#[cfg(feature = "compression")]
+fn codings(settings: &Settings) -> &'static str {
+    match settings.compression {
+        Some(_) => super::compression::NAMES,
+        None => PLAIN,
     }
+}
+
+#[cfg(not(feature = "compression"))]
+fn codings(_: &Settings) -> &'static str {
+    PLAIN
 }

@@ -5,18 +5,19 @@ use std::pin::pin;
 
 use futures_core::Stream;
 use http::request::Parts;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
 use super::accept::Format;
+use super::form::Form;
 use super::link::Links;
 use super::messages::Many;
 use super::raw::{self, Begun, RawBody};
 use super::request::{Input, One, Source};
 use super::stream::{self, Framing};
-use super::{Body, Problem, RequestContext, Transcoder, etag, render};
+use super::{Body, Problem, RequestContext, Transcoder, accept, etag, form, render};
 use crate::idempotency;
 use crate::json::Binder;
 use crate::policy::{BoxStream, Policy};
@@ -43,12 +44,17 @@ pub enum Encode<Res> {
 /// Writes the JSON of a message; generated.
 pub type ToJson<Res> = fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>;
 
+/// Writes a message in the binary form; generated.
+pub type ToBinary<Res> = fn(&Res) -> Vec<u8>;
+
 /// What is particular to a binding of a unary RPC; generated.
 pub struct Unary<Req, Res> {
     /// How a request becomes a message.
     pub input: Input<Req>,
     /// How its body is made of an answer.
     pub encode: Encode<Res>,
+    /// Writes it in the binary form, where it is a message, and not bytes as they are.
+    pub binary: Option<ToBinary<Res>>,
     /// Whether the JSON of the answer's message is all that is needed of it, so that it may be ready made.
     pub whole: bool,
     /// The Location header of an answer.
@@ -104,6 +110,8 @@ struct Reply {
     binding: &'static Binding,
     transcoder: Transcoder,
     context: Option<RequestContext>,
+    /// The form of an error.
+    form: Form,
 }
 
 impl Reply {
@@ -114,13 +122,16 @@ impl Reply {
             Failure::Problem(problem) => problem,
             Failure::Status(status) => render::problem(self.binding, &status),
         };
-        render::problem_of(
+        let mut response = render::problem_of(
             settings,
             context,
             spec.reasons,
             spec.envelope.is_some(),
             problem,
-        )
+            self.form,
+        );
+        render::vary(response.headers_mut(), "accept");
+        response
     }
 }
 
@@ -152,7 +163,7 @@ impl Call {
     ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send + 'static,
+        Req: Binder + Validate + Message + Default + 'static,
         Res: Send + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
@@ -168,7 +179,7 @@ impl Call {
     ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send,
+        Req: Binder + Validate + Message + Default,
         Res: Send + 'static,
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
@@ -185,7 +196,7 @@ impl Call {
     ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
-        Req: Binder + Validate + Default + Send + 'static,
+        Req: Binder + Validate + Message + Default + 'static,
         Res: Send + 'static,
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
@@ -207,39 +218,55 @@ impl Call {
         M: Send,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
-        let reply = self.reply();
+        let (form, refused) = self.form(unary);
+        let reply = self.reply(match (&refused, &unary.encode) {
+            (None, Encode::Json(_)) => form,
+            _ => accept::error(&self.parts.headers),
+        });
         let links = unary.links.as_ref();
         let links = links.map(|links| (links, self.parts.uri.clone()));
         let known = Known::of(unary, self.binding, &self.parts.headers);
         let spec = reply.binding.spec;
         let handler = |mut request: Request<M>| {
             // What is kept is a message.
-            if unary.whole && !spec.idempotency_key {
+            if unary.whole && form == Form::Json && !spec.idempotency_key {
                 request.extensions_mut().insert(AcceptsJson);
             }
             handler(request)
         };
-        let (mut answer, admission) = match self.run(policy, &source, None, handler).await {
+        let (mut answer, admission) = match self.run(policy, &source, refused, handler).await {
             Ok(answered) => answered,
             Err(failure) => return reply.failure(failure),
         };
         let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
-        let is_known =
-            matches!((&known, tag), (Some(Known(known)), Some(tag)) if etag::is_known(known, tag));
-        let tag = tag.and_then(etag::header_value);
-        let mut response = if is_known {
-            render::not_modified(spec)
-        } else {
-            let settings = reply.transcoder.settings();
-            render::answer(settings, reply.context.as_ref(), spec, unary, &mut answer)
+        let known = match (&known, tag) {
+            (Some(Known(known)), Some(tag)) => etag::known(known, tag, form.tag_suffix()),
+            _ => None,
         };
+        let tag = tag.and_then(|tag| etag::header_value(tag, form.tag_suffix()));
+        let made = if let Some(tag) = known {
+            Some(render::not_modified(spec, &tag))
+        } else {
+            let (settings, context) = (reply.transcoder.settings(), reply.context.as_ref());
+            render::answer(settings, context, spec, unary, &mut answer, form)
+        };
+        let Some(mut response) = made else {
+            // The handler answered with what has no form in HTTP, such as a time out of range.
+            let mut problem = Problem::unexpected();
+            policy.annotate(spec, &admission, &mut problem.headers);
+            return reply.failure(Failure::Problem(problem));
+        };
+        // Bytes are the same whatever a caller takes.
+        if response.status() != StatusCode::NO_CONTENT && matches!(unary.encode, Encode::Json(_)) {
+            render::vary(response.headers_mut(), "accept");
+        }
         if let Some((links, uri)) = links
             && response.status().is_success()
         {
             links.insert(&uri, rendered::message(&answer), response.headers_mut());
         }
         if let Some(tag) = tag
-            && (is_known || response.status().is_success())
+            && response.status().is_success()
         {
             response.headers_mut().insert(header::ETAG, tag);
         }
@@ -262,12 +289,13 @@ impl Call {
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
-        let reply = self.reply();
+        let reply = self.reply(accept::error(&self.parts.headers));
         let spec = reply.binding.spec;
         let format = Format::accepted(&self.parts.headers);
-        let refused = (matches!(streaming.encode, Encode::Json(_)) && format.is_none())
-            .then(|| Problem::not_acceptable("text/event-stream or application/x-ndjson"));
         let is_raw = matches!(streaming.encode, Encode::Raw(_));
+        let refused = (!is_raw && format.is_none()).then(|| {
+            Problem::not_acceptable("text/event-stream, application/x-ndjson or application/json")
+        });
         let open = async move |request| {
             let (metadata, messages, extensions) = handler(request).await?.into_parts();
             let mut messages: BoxStream<Res> = Box::pin(messages);
@@ -296,20 +324,48 @@ impl Call {
             }
             Encode::Raw(take) => raw::stream(take, spec.cache_control, messages).await,
         };
-        let mut response = opened.unwrap_or_else(|status| {
-            let late = source.late(&status);
-            reply.failure(late.map_or(Failure::Status(status), Failure::Problem))
-        });
+        let mut response = match opened {
+            Ok(mut response) => {
+                if !is_raw {
+                    render::vary(response.headers_mut(), "accept");
+                }
+                response
+            }
+            Err(status) => {
+                let late = source.late(&status);
+                reply.failure(late.map_or(Failure::Status(status), Failure::Problem))
+            }
+        };
         render::metadata(&metadata, response.headers_mut());
         policy.annotate(spec, &admission, response.headers_mut());
         response
     }
 
-    fn reply(&self) -> Reply {
+    fn reply(&self, form: Form) -> Reply {
         Reply {
             binding: self.binding,
             transcoder: self.transcoder.clone(),
             context: self.parts.extensions.get().cloned(),
+            form,
+        }
+    }
+
+    /// The form of the answer, or the error of a caller that takes none of those it has. What has no body is refused to
+    /// nobody, and neither are bytes, which have the one form.
+    fn form<Req, Res>(&self, unary: &Unary<Req, Res>) -> (Form, Option<Problem>) {
+        if let Encode::Raw(_) = unary.encode {
+            return (Form::Json, None);
+        }
+        if self.binding.spec.success_status == 204 {
+            return (accept::error(&self.parts.headers), None);
+        }
+        let has_binary = unary.binary.is_some();
+        match accept::message(&self.parts.headers, has_binary) {
+            Some(form) => (form, None),
+            None => (
+                Form::Json,
+                Some(Problem::not_acceptable(form::offered(has_binary))),
+            ),
         }
     }
 
@@ -331,7 +387,6 @@ impl Call {
         let spec = binding.spec;
         let settings = self.transcoder.settings();
         let metadata = forwarded(&self.parts.headers, settings.forwarded_headers);
-        let max = spec.max_request_bytes.unwrap_or(settings.max_body_bytes);
         let admission = policy
             .admit(spec, &metadata, &mut self.parts.extensions)
             .await
@@ -343,7 +398,7 @@ impl Call {
             let (parts, body) = (&self.parts, self.body);
             let made = match refused {
                 Some(refused) => Err(Failure::Problem(refused)),
-                None => source.open(binding, parts, body, max, concerns).await,
+                None => source.open(binding, parts, body, settings, concerns).await,
             };
             let made = made.map_err(|failure| match failure {
                 Failure::Status(status) => status,
@@ -381,7 +436,8 @@ impl Call {
 
 /// The headers a handler may see, as metadata.
 fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
-    let mut forwarded = HeaderMap::with_capacity(allowed.len());
+    // Without room for what most requests do not have.
+    let mut forwarded = HeaderMap::new();
     for (name, value) in headers {
         if allowed.contains(&name.as_str()) {
             forwarded.append(name, value.clone());

@@ -9,12 +9,14 @@ use futures_core::Stream;
 use http::Uri;
 use http::request::Parts;
 use http_body::Body as _;
+use prost::Message;
 use tonic::{Code, Status, Streaming};
 
 use super::call::Failure;
+use super::form::{self, LINES};
 use super::pieces::{Chunks, Lines};
-use super::request::{Decode, FromJson, Input, Source};
-use super::{Body, Problem, RawBody, body};
+use super::request::{Decode, FromJson, Input, Named, Source};
+use super::{Body, Problem, RawBody, Settings, body};
 use crate::inbound;
 use crate::json::{self, Binder};
 use crate::spec::Binding;
@@ -42,20 +44,24 @@ impl<'a, Req> Many<'a, Req> {
 
 impl<Req> Source<Streaming<Req>> for Many<'_, Req>
 where
-    Req: Binder + Validate + Default + Send + 'static,
+    Req: Binder + Validate + Message + Default + 'static,
 {
     async fn open(
         &self,
         binding: &'static Binding,
         parts: &Parts,
         body: Body,
-        max: usize,
+        settings: &Settings,
         concerns: impl Fn(&str) + Send,
     ) -> Result<Streaming<Req>, Failure> {
-        let unsupported = |text| Failure::Problem(body::unsupported(text));
+        if let Some(problem) = body::compressed(&parts.headers) {
+            return Err(Failure::Problem(problem));
+        }
+        let max = body::limit(binding.spec, settings);
         let pieces = match self.input.decode {
             Decode::Raw(put) => {
-                let content_type = body::raw_type(&parts.headers).map_err(unsupported)?;
+                let content_type = body::raw_type(&parts.headers)
+                    .map_err(|message| Failure::Problem(body::unsupported(message)))?;
                 let content_type = content_type.unwrap_or_default();
                 let whole = binding.spec.max_request_bytes;
                 let length = body.size_hint().lower();
@@ -66,7 +72,9 @@ where
                 Pieces::Bytes(chunks, put)
             }
             Decode::Json(decode) | Decode::Form(decode, _) => {
-                body::check_lines(&parts.headers).map_err(unsupported)?;
+                if !form::is_lines(&parts.headers) {
+                    return Err(Failure::Problem(form::unsupported(parts, &[LINES])));
+                }
                 Pieces::Lines(Lines::new(body, max), decode)
             }
             // The generator has ruled it out.
@@ -79,7 +87,7 @@ where
             binding,
             &parts.uri,
             &parts.headers,
-            json::Context::new(),
+            Named::nothing(),
             |_, _| {},
         );
         status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
@@ -116,7 +124,7 @@ struct Messages<Req> {
     late: Late,
 }
 
-impl<Req: Binder + Validate + Default> Messages<Req> {
+impl<Req: Binder + Validate + Message + Default> Messages<Req> {
     /// What HTTP says more precisely goes around the handler.
     fn keep(&self, problem: Problem) -> Status {
         let status = status::status(
@@ -129,19 +137,14 @@ impl<Req: Binder + Validate + Default> Messages<Req> {
     }
 
     /// Makes the rest of a message, and checks it. `line` is the number of the line that it was made of, if it was.
-    fn complete(
-        &self,
-        mut message: Req,
-        context: json::Context,
-        line: Option<usize>,
-    ) -> Result<Req, Status> {
+    fn complete(&self, mut message: Req, named: Named, line: Option<usize>) -> Result<Req, Status> {
         let headers = http::HeaderMap::new();
         let mut violations = self.input.bind(
             &mut message,
             self.binding,
             &self.uri,
             &headers,
-            context,
+            named,
             |_, _| {},
         );
         let mut broken = Violations::new();
@@ -165,7 +168,7 @@ impl<Req: Binder + Validate + Default> Messages<Req> {
                 match ready!(chunks.poll_chunk(context)) {
                     None => return Poll::Ready(None),
                     Some(Err(problem)) => Err(self.keep(problem)),
-                    Some(Ok(raw)) => self.complete(put(raw), json::Context::new(), None),
+                    Some(Ok(raw)) => self.complete(put(raw), Named::nothing(), None),
                 }
             }
             Pieces::Lines(lines, decode) => {
@@ -176,7 +179,9 @@ impl<Req: Binder + Validate + Default> Messages<Req> {
                     Some(Ok((number, line))) => {
                         let mut context = json::Context::with_mask();
                         match decode(&line, &mut context) {
-                            Ok(message) => self.complete(message, context, Some(number)),
+                            Ok(message) => {
+                                self.complete(message, Named::Json(context), Some(number))
+                            }
                             Err(error) => Err(self.malformed(number, &error)),
                         }
                     }
@@ -209,7 +214,7 @@ impl<Req: Binder + Validate + Default> Messages<Req> {
     }
 }
 
-impl<Req: Binder + Validate + Default> Stream for Messages<Req> {
+impl<Req: Binder + Validate + Message + Default> Stream for Messages<Req> {
     type Item = Result<Req, Status>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -7,12 +7,15 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::Value;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::call::{Encode, ToJson};
-use super::{Body, RequestContext, Settings, Unary, raw};
+use super::details::{self, Fields};
+use super::form::{Form, JSON};
+use super::{Body, RequestContext, Settings, Unary, etag, raw, rpc};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -26,8 +29,10 @@ pub struct Problem {
     pub(super) code: Code,
     pub(super) message: String,
     reason: Option<String>,
-    details: Vec<(String, String)>,
+    pub(super) details: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
+    /// The `google.rpc.Status` of a handler, as bytes.
+    pub(super) origin: Vec<u8>,
 }
 
 impl Problem {
@@ -41,6 +46,7 @@ impl Problem {
             reason,
             details,
             headers,
+            origin: Vec::new(),
         }
     }
 
@@ -57,6 +63,12 @@ impl Problem {
             "Method not allowed",
         )
         .with_header(header::ALLOW, &allowed.join(", "))
+    }
+
+    /// The error of a fault of the service, of which a caller is told nothing.
+    pub(super) fn unexpected() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, Code::Internal, UNEXPECTED)
     }
 
     /// Adds to `error.details`.
@@ -80,7 +92,7 @@ impl Problem {
     }
 
     /// The name of the error.
-    fn name(&self, reasons: &ReasonTable) -> &str {
+    pub(super) fn name(&self, reasons: &ReasonTable) -> &str {
         self.reason
             .as_deref()
             .unwrap_or_else(|| reasons.name(self.code))
@@ -101,6 +113,7 @@ impl Problem {
                     .map(|v| (v.field.clone(), v.description.clone())),
             );
         }
+        problem.origin = status.details().to_vec();
         metadata(status.metadata(), &mut problem.headers);
         if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
             // Whole seconds, rounded up: a caller must not come back too early.
@@ -123,6 +136,19 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// As [`insert`], of a text that is not copied.
+fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    let bytes = bytes::Bytes::from_static(value.as_bytes());
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
+        headers.insert(name, value);
+    }
+}
+
+/// Says that an answer depends on a header of its request.
+pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
+    headers.append(header::VARY, HeaderValue::from_static(name));
 }
 
 /// What HTTP itself says of a message, and what belongs to gRPC: metadata of such a name is no header of an answer.
@@ -159,54 +185,45 @@ const ENVELOPE: usize = 192;
 /// Headers of an answer, about: with those of the layers around, so that the map need not grow.
 const HEADERS: usize = 12;
 
-/// The answer of a handler. Bytes are taken out of it.
+/// The answer of a handler, in a form that it has; none for what has no form in HTTP. Bytes are taken out of it.
 pub(super) fn answer<Req, Res>(
     settings: &Settings,
     context: Option<&RequestContext>,
     spec: &MethodSpec,
     unary: &Unary<Req, Res>,
     answer: &mut tonic::Response<Res>,
-) -> Response<Body> {
+    form: Form,
+) -> Option<Response<Body>> {
     let status = StatusCode::from_u16(spec.success_status).unwrap_or(StatusCode::OK);
     let location = unary.location.and_then(|find| find(answer.get_ref()));
-    let made = match unary.encode {
-        _ if status == StatusCode::NO_CONTENT => Some(Response::new(Body::empty())),
-        Encode::Json(encode) => json_answer(settings, context, spec, encode, answer),
-        Encode::Raw(take) => raw::answer(take(answer.get_mut())).ok(),
-    };
-    let Some(mut response) = made else {
-        // The handler answered with what has no form in HTTP, such as a time out of range.
-        let problem = Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Code::Internal,
-            UNEXPECTED,
-        );
-        return problem_of(
-            settings,
-            context,
-            spec.reasons,
-            spec.envelope.is_some(),
-            problem,
-        );
+    let mut response = match (&unary.encode, form, unary.binary) {
+        _ if status == StatusCode::NO_CONTENT => Response::new(Body::empty()),
+        (Encode::Raw(take), ..) => raw::answer(take(answer.get_mut())).ok()?,
+        (Encode::Json(_), Form::Binary(media), Some(encode)) => {
+            message_response(encode(answer.get_ref()), media)
+        }
+        (Encode::Json(encode), ..) => {
+            message_response(json(settings, context, spec, *encode, answer)?, JSON)
+        }
     };
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    insert_static(headers, header::CACHE_CONTROL, spec.cache_control);
     metadata(answer.metadata(), headers);
     if let Some(location) = location {
         insert(headers, header::LOCATION, &location);
     }
-    response
+    Some(response)
 }
 
 /// An answer as JSON, in the envelope where there is one; none for what has no JSON form.
-fn json_answer<Res>(
+fn json<Res>(
     settings: &Settings,
     context: Option<&RequestContext>,
     spec: &MethodSpec,
     encode: ToJson<Res>,
     answer: &tonic::Response<Res>,
-) -> Option<Response<Body>> {
+) -> Option<Vec<u8>> {
     let ready = answer.extensions().get::<Json>();
     let length = ready.map_or(EXPECTED, |json| json.0.len());
     let mut json = Vec::with_capacity(length + ENVELOPE);
@@ -219,7 +236,7 @@ fn json_answer<Res>(
     };
     let Some(version) = spec.envelope else {
         write(&mut json).ok()?;
-        return Some(json_response(json));
+        return Some(json);
     };
     json.extend_from_slice(br#"{"success":true,"data":"#);
     write(&mut json).ok()?;
@@ -232,16 +249,19 @@ fn json_answer<Res>(
     };
     serde_json::to_writer(&mut json, &meta).ok()?;
     json.push(b'}');
-    Some(json_response(json))
+    Some(json)
 }
 
-/// The answer to a caller who has what would be answered, but for its tag.
-pub(super) fn not_modified(spec: &MethodSpec) -> Response<Body> {
+/// The answer to a caller who has what would be answered, under this tag.
+pub(super) fn not_modified(spec: &MethodSpec, tag: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
-    insert(headers, header::CACHE_CONTROL, spec.cache_control);
+    insert_static(headers, header::CACHE_CONTROL, spec.cache_control);
+    if let Some(tag) = etag::header_value(tag, "") {
+        headers.insert(header::ETAG, tag);
+    }
     response
 }
 
@@ -289,14 +309,39 @@ pub(super) fn problem_of(
     reasons: &ReasonTable,
     envelope: bool,
     problem: Problem,
+    form: Form,
 ) -> Response<Body> {
+    let (media, bytes) = match form {
+        Form::Json => (
+            JSON,
+            problem_json(settings, context, reasons, envelope, &problem),
+        ),
+        Form::Binary(media) => (media, rpc::status(&problem, reasons)),
+    };
+    let mut response = message_response(bytes, media);
+    *response.status_mut() = problem.status;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().extend(problem.headers);
+    response
+}
+
+fn problem_json(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    reasons: &ReasonTable,
+    envelope: bool,
+    problem: &Problem,
+) -> Vec<u8> {
     let json = if envelope {
         serde_json::to_vec(&Envelope {
             success: false,
             error: Error {
                 code: problem.name(reasons),
                 message: &problem.message,
-                details: Details(&problem.details),
+                details: Fields(&problem.details),
+                typed: details::typed(&problem.origin),
             },
             meta: Meta {
                 settings,
@@ -306,15 +351,9 @@ pub(super) fn problem_of(
             },
         })
     } else {
-        serde_json::to_vec(&RpcStatus::of(&problem, reasons))
+        serde_json::to_vec(&RpcStatus::of(problem, reasons))
     };
-    let mut response = json_response(json.unwrap_or_default());
-    *response.status_mut() = problem.status;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().extend(problem.headers);
-    response
+    json.unwrap_or_default()
 }
 
 /// The error that ends a stream, as JSON: without an envelope, as the messages before it.
@@ -323,13 +362,13 @@ pub(super) fn rpc_status(binding: &Binding, status: &Status) -> Vec<u8> {
     serde_json::to_vec(&RpcStatus::of(&problem, binding.spec.reasons)).unwrap_or_default()
 }
 
-fn json_response(json: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::new(Full::from(json)));
+/// An answer with a message, or an error, in the form of a media type.
+fn message_response(bytes: Vec<u8>, media: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::new(Full::from(bytes)));
     response.headers_mut().reserve(HEADERS);
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     response
 }
 
@@ -344,8 +383,10 @@ struct Envelope<'a> {
 struct Error<'a> {
     code: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Details::is_empty")]
-    details: Details<'a>,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    details: Fields<'a>,
+    #[serde(rename = "errorDetails", skip_serializing_if = "Vec::is_empty")]
+    typed: Vec<Value>,
 }
 
 /// An error without the envelope, after `google.rpc.Status`.
@@ -354,8 +395,10 @@ struct RpcStatus<'a> {
     code: i32,
     reason: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Details::is_empty")]
-    details: Details<'a>,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    details: Fields<'a>,
+    #[serde(rename = "errorDetails", skip_serializing_if = "Vec::is_empty")]
+    typed: Vec<Value>,
 }
 
 impl<'a> RpcStatus<'a> {
@@ -364,23 +407,9 @@ impl<'a> RpcStatus<'a> {
             code: problem.code as i32,
             reason: problem.name(reasons),
             message: &problem.message,
-            details: Details(&problem.details),
+            details: Fields(&problem.details),
+            typed: details::typed(&problem.origin),
         }
-    }
-}
-
-/// `{field: text}`.
-struct Details<'a>(&'a [(String, String)]);
-
-impl Details<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Details<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(field, text)| (field, text)))
     }
 }
 

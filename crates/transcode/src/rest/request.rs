@@ -4,11 +4,14 @@ use std::future::Future;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
+use prost::Message;
+use prost_types::FieldMask;
 use tonic::{Code, Status};
 
 use super::call::Failure;
-use super::form::{self, Files, Form};
-use super::{Body, Problem, RawBody, bind, body};
+use super::form::{self, BINARY, Form, JSON, MULTIPART};
+use super::multipart::{self, Files, Multipart};
+use super::{Body, Problem, RawBody, Settings, bind, body};
 use crate::Violations;
 use crate::json::{self, Binder};
 use crate::policy::Resource;
@@ -20,8 +23,13 @@ use crate::validate::Validate;
 pub struct Input<Req> {
     /// How it is made of a body.
     pub decode: Decode<Req>,
-    /// Says which fields of the body's message were given, in proto paths, unless the request says it itself.
-    pub mask: Option<fn(&mut Req, Vec<String>)>,
+    /// Reads a binary body into a request, where the body is a message.
+    pub decode_binary: Option<FromBinary<Req>>,
+    /// Whether the field of a variable of the path, by its number, has a value. Asked of requests that came in binary.
+    pub given: fn(&Req, usize) -> bool,
+    /// Where a request says which fields of the body's message are meant: where it does not, those that a body in JSON
+    /// names, in proto paths.
+    pub mask: Option<fn(&mut Req) -> &mut Option<FieldMask>>,
     /// Puts the Last-Event-ID header into the request.
     pub last_event_id: Option<fn(&mut Req, String)>,
     /// Names what a request is about.
@@ -45,6 +53,9 @@ pub enum Decode<Req> {
 /// Reads JSON into a request; generated.
 pub type FromJson<Req> = fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>;
 
+/// Reads a request from its bytes; generated.
+pub type FromBinary<Req> = fn(&[u8]) -> Result<Req, prost::DecodeError>;
+
 impl<Req> Clone for Input<Req> {
     fn clone(&self) -> Self {
         *self
@@ -61,15 +72,30 @@ impl<Req> Clone for Decode<Req> {
 
 impl<Req> Copy for Decode<Req> {}
 
+/// The fields that a body names.
+pub(super) enum Named {
+    /// Those that were noted while JSON was read, with what was wrong in it.
+    Json(json::Context),
+    /// A binary body does not say which it names.
+    Unknown,
+}
+
+impl Named {
+    /// What names none.
+    pub(super) fn nothing() -> Self {
+        Self::Json(json::Context::new())
+    }
+}
+
 /// What makes of an HTTP request what a handler is given: a message, or a stream of them.
 pub(super) trait Source<M>: Send + Sync {
-    /// Makes it. `max` is the most that is kept of the body, in bytes; `concerns` hears what the request is about.
+    /// Makes it. `concerns` hears what the request is about.
     fn open(
         &self,
         binding: &'static Binding,
         parts: &Parts,
         body: Body,
-        max: usize,
+        settings: &Settings,
         concerns: impl Fn(&str) + Send,
     ) -> impl Future<Output = Result<M, Failure>> + Send;
 
@@ -82,46 +108,37 @@ pub(super) trait Source<M>: Send + Sync {
 /// A request that is one message.
 pub(super) struct One<'a, Req>(pub(super) &'a Input<Req>);
 
-impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
+impl<Req: Binder + Validate + Message + Default> Source<Req> for One<'_, Req> {
     async fn open(
         &self,
         binding: &'static Binding,
         parts: &Parts,
         body: Body,
-        max: usize,
+        settings: &Settings,
         concerns: impl Fn(&str) + Send,
     ) -> Result<Req, Failure> {
-        let headers = &parts.headers;
+        let (headers, decode) = (&parts.headers, self.0.decode);
+        let max = body::limit(binding.spec, settings);
         let mut form = None;
-        let content_type = match self.0.decode {
-            Decode::Form(..) => form::content_type(headers),
-            _ => None,
-        };
-        let (mut message, context) = match (self.0.decode, content_type) {
-            (Decode::Nothing, _) => {
-                body::refuse(body).await.map_err(Failure::Problem)?;
-                (Req::default(), json::Context::new())
-            }
-            (Decode::Form(_, files), Some(content_type)) => {
-                let read = body::read_plain(headers, body, max).await;
-                let read = Form::read(content_type, &read.map_err(Failure::Problem)?);
-                let read = read.map_err(|error| malformed("Malformed form", error))?;
-                form = Some((read, files));
-                (Req::default(), json::Context::new())
-            }
-            (Decode::Json(decode), _) => {
-                let expected = "Content-Type must be application/json";
-                read_json(decode, headers, body, max, expected).await?
-            }
-            (Decode::Form(decode, _), None) => {
-                let expected = "Content-Type must be application/json or multipart/form-data";
-                read_json(decode, headers, body, max, expected).await?
-            }
-            (Decode::Raw(put), _) => {
-                let raw = body::read_raw(headers, body, max).await;
-                let raw = raw.map_err(Failure::Problem)?;
-                (raw.map(put).unwrap_or_default(), json::Context::new())
-            }
+        let (mut message, named) = if let Decode::Nothing = decode {
+            body::refuse(body).await.map_err(Failure::Problem)?;
+            (Req::default(), Named::nothing())
+        } else if let Decode::Raw(put) = decode {
+            let raw = body::read_raw(headers, body, max, settings).await;
+            let raw = raw.map_err(Failure::Problem)?;
+            (raw.map(put).unwrap_or_default(), Named::nothing())
+        } else if let Decode::Form(_, files) = decode
+            && let Some(content_type) = multipart::content_type(headers)
+        {
+            let read = body::read_message(headers, body, max, settings).await;
+            let read = Multipart::read(content_type, &read.map_err(Failure::Problem)?);
+            form = Some((
+                read.map_err(|error| malformed("Malformed form", error))?,
+                files,
+            ));
+            (Req::default(), Named::nothing())
+        } else {
+            self.read_message(parts, body, max, settings).await?
         };
         let (uri, input) = (&parts.uri, self.0);
         let mut violations = input.bind(
@@ -129,7 +146,7 @@ impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
             binding,
             uri,
             headers,
-            context,
+            named,
             |message, context| {
                 if let Some((form, files)) = form {
                     form.bind(message, &files, context);
@@ -148,28 +165,56 @@ impl<Req: Binder + Validate + Default + Send> Source<Req> for One<'_, Req> {
     }
 }
 
-/// Reads a body that is JSON, while noting which fields it names. `expected` is what a caller is told who sends another
-/// type.
-async fn read_json<Req>(
-    decode: FromJson<Req>,
-    headers: &HeaderMap,
-    body: Body,
-    max: usize,
-    expected: &'static str,
-) -> Result<(Req, json::Context), Failure> {
-    let json = body::read_json(headers, body, max, expected).await;
-    let mut context = json::Context::with_mask();
-    let message = decode(&json.map_err(Failure::Problem)?, &mut context)
-        .map_err(|error| malformed("Malformed JSON", &error.to_string()))?;
-    Ok((message, context))
+impl<Req: Binder + Message + Default> One<'_, Req> {
+    /// Reads a body that is a message, in one of the forms that it may have.
+    async fn read_message(
+        &self,
+        parts: &Parts,
+        body: Body,
+        max: usize,
+        settings: &Settings,
+    ) -> Result<(Req, Named), Failure> {
+        let Input {
+            decode,
+            decode_binary,
+            ..
+        } = *self.0;
+        let headers = &parts.headers;
+        let read = async || {
+            let read = body::read_message(headers, body, max, settings).await;
+            read.map_err(Failure::Problem)
+        };
+        match (Form::of_body(headers), decode, decode_binary) {
+            (Some(Form::Json), Decode::Json(decode) | Decode::Form(decode, _), _) => {
+                let mut context = json::Context::with_mask();
+                let message = decode(&read().await?, &mut context)
+                    .map_err(|error| malformed("Malformed JSON", &error.to_string()))?;
+                Ok((message, Named::Json(context)))
+            }
+            (Some(Form::Binary(_)), _, Some(decode)) => {
+                let message = decode(&read().await?)
+                    .map_err(|error| malformed("Malformed protobuf message", &error.to_string()))?;
+                Ok((message, Named::Unknown))
+            }
+            _ => {
+                let mut types = vec![JSON];
+                types.extend(decode_binary.map(|_| BINARY[0]));
+                if let Decode::Form(..) = decode {
+                    types.push(MULTIPART);
+                }
+                Err(Failure::Problem(form::unsupported(parts, &types)))
+            }
+        }
+    }
 }
 
+/// The error of a body that can't be read.
 fn malformed(message: &str, error: &str) -> Failure {
     let problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
     Failure::Problem(problem.with_detail("body", error))
 }
 
-impl<Req: Binder> Input<Req> {
+impl<Req: Binder + Message> Input<Req> {
     /// Makes the rest of a message that was made of a body. What can't be read is reported together, with what was wrong
     /// before. `rest` binds what else there is, and may fill no field that the path or the query has filled.
     pub(super) fn bind(
@@ -178,12 +223,22 @@ impl<Req: Binder> Input<Req> {
         binding: &'static Binding,
         uri: &Uri,
         headers: &HeaderMap,
-        context: json::Context,
+        named: Named,
         rest: impl FnOnce(&mut Req, &mut json::Context),
     ) -> Violations {
-        let (violations, named) = context.finish();
-        let mut context = json::Context::continuing(violations);
-        bind::path(message, binding, uri.path(), &named, &mut context);
+        let (mut context, named) = match named {
+            Named::Json(context) => {
+                let (violations, named) = context.finish();
+                let mut context = json::Context::continuing(violations);
+                bind::path(message, binding, uri.path(), &named, &mut context);
+                (context, Some(named))
+            }
+            Named::Unknown => {
+                let mut context = json::Context::new();
+                bind::path_over(message, binding, uri.path(), self.given, &mut context);
+                (context, None)
+            }
+        };
         bind::query(
             message,
             binding,
@@ -197,7 +252,17 @@ impl<Req: Binder> Input<Req> {
                     .strip_prefix('.')
                     .map(str::to_owned)
             };
-            mask(message, named.iter().filter_map(inside).collect());
+            match (mask(message), named) {
+                (Some(_), _) => {}
+                (mask, Some(named)) => {
+                    let paths = named.iter().filter_map(inside).collect();
+                    *mask = Some(FieldMask { paths });
+                }
+                (None, None) => context.violations.add_at(
+                    "updateMask",
+                    "Is required: a binary body does not say which fields it names",
+                ),
+            }
         }
         if let Some(resume) = self.last_event_id {
             bind::last_event_id(message, headers, resume, &mut context);

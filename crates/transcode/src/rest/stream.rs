@@ -1,5 +1,10 @@
 //! Answers that are streams: messages, errors and signs of life as frames of a body.
 //!
+//! An error that comes after the first message ends the stream as a frame of its own: the event `error`, the line or the
+//! last element `{"error": …}`. An array is closed after it, so that it can be read with any JSON parser, and the reader
+//! learns why; whether the stream came to its end is told by its last element. To break the connection off instead would
+//! tell that it did not, but neither what happened nor whether to come again.
+//!
 //! A frame is made when the connection asks for one, so that a slow reader slows the handler down and costs no memory;
 //! a connection that ends drops the body, and with it the handler's stream.
 
@@ -35,8 +40,11 @@ pub(super) struct Framing<Res> {
 
 impl<Res> Framing<Res> {
     /// The frame of a message. Fails on what has no JSON form.
-    pub(super) fn message(&self, message: &Res) -> Result<Vec<u8>, Status> {
+    fn message(&self, message: &Res, is_first: bool) -> Result<Vec<u8>, Status> {
         let mut frame = Vec::with_capacity(512);
+        if self.format == Format::JsonArray && !is_first {
+            frame.push(b',');
+        }
         if self.format == Format::EventStream {
             let id = self.id.map_or("", |id| id(message));
             // A line break would end the line, and readers ignore an id with a null character.
@@ -53,13 +61,32 @@ impl<Res> Framing<Res> {
     }
 
     /// The frame of an error, which is the last.
-    fn error(&self, status: &Status) -> Vec<u8> {
+    fn error(&self, status: &Status, is_first: bool) -> Vec<u8> {
         let (before, after): (&[u8], &[u8]) = match self.format {
             Format::EventStream => (b"event: error\ndata: ", b""),
             Format::JsonLines => (br#"{"error":"#, b"}"),
+            Format::JsonArray if is_first => (br#"{"error":"#, b"}"),
+            Format::JsonArray => (br#",{"error":"#, b"}"),
         };
         let json = render::rpc_status(self.binding, status);
-        [before, &json, after, self.end()].concat()
+        [before, &json, after, self.end(), self.closing()].concat()
+    }
+
+    /// What a reader gets at once, so that it knows that its stream is open.
+    const fn opening(&self) -> &'static [u8] {
+        match self.format {
+            Format::EventStream => RETRY,
+            Format::JsonLines => b"",
+            Format::JsonArray => b"[",
+        }
+    }
+
+    /// What stands after the last frame.
+    const fn closing(&self) -> &'static [u8] {
+        match self.format {
+            Format::EventStream | Format::JsonLines => b"",
+            Format::JsonArray => b"]",
+        }
     }
 
     /// The end of a frame.
@@ -67,14 +94,15 @@ impl<Res> Framing<Res> {
         match self.format {
             Format::EventStream => b"\n\n",
             Format::JsonLines => b"\n",
+            Format::JsonArray => b"",
         }
     }
 
-    /// What says nothing but that the stream still lives: a comment, or an empty line.
+    /// What says nothing but that the stream still lives: a comment, an empty line, or space between elements.
     const fn heartbeat(&self) -> &'static [u8] {
         match self.format {
             Format::EventStream => b": \n\n",
-            Format::JsonLines => b"\n",
+            Format::JsonLines | Format::JsonArray => b"\n",
         }
     }
 }
@@ -87,24 +115,26 @@ pub(super) async fn answer<Res: Send + 'static>(
     mut messages: BoxStream<Res>,
 ) -> Result<Response<Body>, Status> {
     let format = framing.format;
-    let mut opening = match format {
-        // Something to send at once, so that the reader knows that its stream is open.
-        Format::EventStream => RETRY.to_vec(),
-        Format::JsonLines => Vec::new(),
-    };
+    let mut opening = framing.opening().to_vec();
+    let mut is_first = true;
     let first = poll_fn(|context| Poll::Ready(messages.as_mut().poll_next(context))).await;
     let messages = match first {
         Poll::Ready(Some(message)) => {
-            opening.extend(framing.message(&message?)?);
+            opening.extend(framing.message(&message?, true)?);
+            is_first = false;
             Some(messages)
         }
-        Poll::Ready(None) => None,
+        Poll::Ready(None) => {
+            opening.extend(framing.closing());
+            None
+        }
         Poll::Pending => Some(messages),
     };
     let mut response = Response::new(Body::new(Frames {
         framing,
         opening: opening.into(),
         messages,
+        is_first,
         heartbeat,
         alarm: Box::pin(sleep(heartbeat)),
     }));
@@ -128,6 +158,8 @@ struct Frames<Res> {
     opening: Bytes,
     /// None after the last.
     messages: Option<BoxStream<Res>>,
+    /// Whether the next message is the first.
+    is_first: bool,
     heartbeat: Duration,
     alarm: Pin<Box<Sleep>>,
 }
@@ -150,15 +182,20 @@ impl<Res> HttpBody for Frames<Res> {
         };
         let frame = match messages.as_mut().poll_next(context) {
             Poll::Ready(Some(message)) => {
-                let frame = message.and_then(|message| this.framing.message(&message));
+                let is_first = std::mem::replace(&mut this.is_first, false);
+                let frame = message.and_then(|message| this.framing.message(&message, is_first));
                 frame.unwrap_or_else(|status| {
                     this.messages = None;
-                    this.framing.error(&status)
+                    this.framing.error(&status, is_first)
                 })
             }
             Poll::Ready(None) => {
                 this.messages = None;
-                return Poll::Ready(None);
+                let closing = this.framing.closing();
+                if closing.is_empty() {
+                    return Poll::Ready(None);
+                }
+                closing.to_vec()
             }
             Poll::Pending => {
                 ready!(this.alarm.as_mut().poll(context));

@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::super::names::{Scope, snake};
 use super::answer::{etag, links, location};
 use super::decode::decode;
-use super::run;
+use super::{binary, run};
 use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
@@ -23,6 +23,8 @@ pub(super) fn call(
     let (input_path, output_path) = (scope.message(&method.input), scope.message(&method.output));
     let function = snake(&method.name);
     let decode = decode(scope, method, binding, input);
+    let decode_binary = binary::decode(scope, method, binding, input);
+    let given = binary::given(scope, method, binding, input);
     let mask = if scope.api.takes_bytes(&method.input, binding) {
         quote!(None)
     } else {
@@ -42,6 +44,8 @@ pub(super) fn call(
     let input = quote! {
         ::transcode::rest::Input {
             decode: #decode,
+            decode_binary: #decode_binary,
+            given: #given,
             mask: #mask,
             last_event_id: #last_event_id,
             resource: #resource,
@@ -67,6 +71,7 @@ pub(super) fn call(
         && method.location.is_empty()
         && !scope.api.answers_bytes(&method.output, binding);
     let location = location(scope, method, output);
+    let binary = binary::encode(scope, method, binding, output);
     let links = links(scope, method, binding, request, output);
     let etag = etag(scope, method, output);
     quote! {
@@ -74,6 +79,7 @@ pub(super) fn call(
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
                 input: #input,
                 encode: #encode,
+                binary: #binary,
                 whole: #whole,
                 location: #location,
                 links: #links,
@@ -157,9 +163,5 @@ fn update_mask(binding: &Binding, input: &Message) -> TokenStream {
         return quote!(None);
     };
     let slot = snake(&mask.name);
-    quote! {
-        Some(|request, paths| {
-            request.#slot.get_or_insert_with(|| ::transcode::prost_types::FieldMask { paths });
-        })
-    }
+    quote!(Some(|request| &mut request.#slot))
 }

@@ -64,8 +64,8 @@ pub(super) fn decode(
     }
 }
 
-/// Puts `body`, an option, into a field of `request`.
-fn store(input: &Message, field: &Field) -> TokenStream {
+/// Puts `body`, which may be nothing, into a field of `request`.
+pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
     let slot = snake(&field.name);
     match field.shape {
         Shape::Optional => quote!(request.#slot = body;),

@@ -29,7 +29,7 @@ async fn connect(watch: Watch) -> TcpStream {
 /// Begins a request whose body comes in chunks.
 async fn begin(connection: &mut TcpStream, uri: &str) {
     let head = format!(
-        "POST {uri} HTTP/1.1\r\nhost: x\r\naccept: {LINES}\r\ncontent-type: {LINES}\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST {uri} HTTP/1.1\r\nhost: x\r\naccept: {LINES}, application/json;q=0.5\r\ncontent-type: {LINES}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).await.expect("sent");
 }
