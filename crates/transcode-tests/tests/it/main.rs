@@ -12,4 +12,5 @@ mod link;
 mod properties;
 mod rest;
 mod stream;
+mod together;
 mod upload;

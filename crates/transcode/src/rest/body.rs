@@ -1,5 +1,8 @@
 //! Reading the body of a request: its length, its encoding. Its type is [`Form::of_body`](super::form::Form::of_body)'s.
 
+#[cfg(not(feature = "compression"))]
+use std::future::{Ready, ready};
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
@@ -122,8 +125,8 @@ async fn coded(
 }
 
 #[cfg(not(feature = "compression"))]
-async fn coded(_: &str, _: Body, _: usize, settings: &Settings) -> Result<Bytes, Problem> {
-    Err(uncoded(UNKNOWN_CODING, codings(settings)))
+fn coded(_: &str, _: Body, _: usize, settings: &Settings) -> Ready<Result<Bytes, Problem>> {
+    ready(Err(uncoded(UNKNOWN_CODING, codings(settings))))
 }
 
 /// Makes sure that a request without a place for a body has none: what is sent is never silently lost.
