@@ -24,7 +24,44 @@ pub struct Api {
     pub omit_defaults: bool,
 }
 
+/// The message that is an HTTP body as it is.
+pub const HTTP_BODY: &str = "google.api.HttpBody";
+
 impl Api {
+    /// Whether the answer to a request like this is bytes as they are; `output` is the full name of the answer.
+    pub fn answers_bytes(&self, output: &str, binding: &Binding) -> bool {
+        match &binding.response_body {
+            None => output == HTTP_BODY,
+            Some(name) => self.is_http_body(output, name),
+        }
+    }
+
+    /// Whether the body of a request like this is taken as the bytes it is; `input` is the full name of the request.
+    pub fn takes_bytes(&self, input: &str, binding: &Binding) -> bool {
+        match &binding.body {
+            Body::None => false,
+            Body::Whole => input == HTTP_BODY,
+            Body::Field(name) => self.is_http_body(input, name),
+        }
+    }
+
+    /// The fields of a request that are files, where a request like this may be a form; none where it may not.
+    pub fn files(&self, method: &Method, binding: &Binding) -> Vec<&Field> {
+        if method.client_streaming
+            || binding.body != Body::Whole
+            || self.takes_bytes(&method.input, binding)
+        {
+            return Vec::new();
+        }
+        let fields = self.messages[&method.input].fields.iter();
+        fields.filter(|field| field.is_file()).collect()
+    }
+
+    fn is_http_body(&self, message: &str, field: &str) -> bool {
+        let field = self.messages[message].field(field);
+        field.is_some_and(Field::is_http_body)
+    }
+
     /// The messages that are events, with their full names: the published ones first, each by name.
     pub fn events(&self) -> Vec<(&str, &Message, &Event)> {
         let events = self.messages.iter().filter_map(|(name, message)| {
@@ -77,10 +114,12 @@ pub struct Method {
     pub docs: String,
     /// Whether it should no longer be used.
     pub deprecated: bool,
-    /// Full name of the request.
+    /// Full name of the request, or of a message of it where it is a stream.
     pub input: String,
     /// Full name of the answer, or of a message of it where it is a stream.
     pub output: String,
+    /// Whether the request is a stream.
+    pub client_streaming: bool,
     /// Whether the answer is a stream.
     pub streaming: bool,
     /// The field of the answer that is its entity tag; empty without one.
@@ -248,6 +287,18 @@ impl Field {
     /// Whether it has a behaviour.
     pub fn is(&self, behavior: i32) -> bool {
         self.behavior.contains(&behavior)
+    }
+
+    /// Whether it is one `google.api.HttpBody`.
+    pub fn is_http_body(&self) -> bool {
+        matches!(&self.ty, Type::Message(name) if name == HTTP_BODY)
+            && !matches!(self.shape, Shape::Repeated | Shape::Map(_))
+    }
+
+    /// Whether it is a file in a form, or any number of them.
+    pub fn is_file(&self) -> bool {
+        matches!(&self.ty, Type::Message(name) if name == HTTP_BODY)
+            && !matches!(self.shape, Shape::Map(_))
     }
 
     /// Whether it must be given.

@@ -38,16 +38,23 @@ const BUNDLED: &[(&str, &str)] = &[
         include_str!("../proto/google/api/http.proto"),
     ),
     (
+        HTTP_BODY_FILE,
+        include_str!("../proto/google/api/httpbody.proto"),
+    ),
+    (
         "transcode/v1/annotations.proto",
         include_str!("../proto/transcode/v1/annotations.proto"),
     ),
 ];
 
+/// The one of them that is no option: what imports it has its message, which prost-types does not have.
+const HTTP_BODY_FILE: &str = "google/api/httpbody.proto";
+
 /// A parsed contract.
 pub struct Contract {
     /// Encoded descriptor set, with imports and options.
     pub descriptor_set: Vec<u8>,
-    /// The files the caller named, without bundled ones.
+    /// The files the caller named, without bundled ones that are of options only.
     pub files: Vec<FileDescriptor>,
     /// The files of `google.protobuf` they import.
     pub well_known: Vec<FileDescriptor>,
@@ -80,9 +87,9 @@ pub fn load(includes: &[PathBuf], files: &[PathBuf]) -> Result<Contract, Error> 
         compiler.open_file(relative(includes, file))?;
     }
     let pool = compiler.descriptor_pool();
-    let foreign = pool
-        .files()
-        .filter(|file| BUNDLED.iter().all(|(name, _)| file.name() != *name));
+    let foreign = pool.files().filter(|file| {
+        file.name() == HTTP_BODY_FILE || BUNDLED.iter().all(|(name, _)| file.name() != *name)
+    });
     let (well_known, named) =
         foreign.partition::<Vec<_>, _>(|file| file.package_name() == "google.protobuf");
     let api = Loader { pool: &pool }.api(&named)?;

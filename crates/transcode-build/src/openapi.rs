@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 description of a contract.
 
 mod binary;
+mod content;
 mod errors;
 mod headers;
 mod operation;

@@ -73,6 +73,8 @@ pub struct MethodOptions {
     pub etag: String,
     #[prost(string, tag = "14")]
     pub if_match: String,
+    #[prost(int64, optional, tag = "15")]
+    pub max_request_bytes: Option<i64>,
 }
 
 /// `transcode.v1.Links`.

@@ -12,6 +12,7 @@ fn contract(rpcs: &str, messages: &str) -> String {
 package test.v1;
 import "buf/validate/validate.proto";
 import "google/api/annotations.proto";
+import "google/api/httpbody.proto";
 import "google/protobuf/source_context.proto";
 import "google/protobuf/struct.proto";
 import "transcode/v1/annotations.proto";
@@ -24,6 +25,8 @@ message Req {{
   map<string, string> pairs = 3;
   Inner inner = 4;
   int32 number = 5;
+  oneof either {{ string this = 6; }}
+  google.api.HttpBody raw = 7;
 }}
 message Inner {{ string id = 1; }}
 {messages}
@@ -46,7 +49,7 @@ fn error(contract: &str) -> String {
     )
 }
 
-/// An RPC with a rule, on line 9.
+/// An RPC with a rule, on line 10.
 fn rpc(rule: &str) -> String {
     contract(
         &format!(
@@ -58,7 +61,7 @@ fn rpc(rule: &str) -> String {
 
 #[test]
 fn rules_that_can_not_be() {
-    let at = "test.proto:9:3: test.v1.Test.Call: ";
+    let at = "test.proto:10:3: test.v1.Test.Call: ";
     for (rule, message) in [
         (r#"get: "/v1/{nope}""#, "`nope` is no field of Req"),
         (r#"get: "/v1/{inner.nope}""#, "`nope` is no field of Inner"),
@@ -94,6 +97,14 @@ fn rules_that_can_not_be() {
         (
             r#"get: "/v1" response_body: "nope""#,
             "response_body names `nope`, which is no field of the answer",
+        ),
+        (
+            r#"get: "/v1" response_body: "this""#,
+            "response_body names `this`, which is one of a oneof",
+        ),
+        (
+            r#"post: "/v1/{raw.content_type}" body: "raw""#,
+            "`raw.content_type` can't be a path variable: it is in the google.api.HttpBody that is the body",
         ),
         (
             r#"get: "/v1" additional_bindings { get: "/v2" additional_bindings { get: "/v3" } }"#,
@@ -183,6 +194,18 @@ fn rpcs_that_say_too_little_or_too_much() {
             "location names `number`, which is no string",
         ),
         (
+            r#"option (google.api.http) = { post: "/v1" body: "*" }; option (transcode.v1.method) = { public: true max_request_bytes: 0 };"#,
+            "max_request_bytes must be at least 1",
+        ),
+        (
+            r#"option (google.api.http) = { post: "/v1" body: "*" }; option (transcode.v1.method) = { public: true max_request_bytes: -1 };"#,
+            "max_request_bytes must be at least 1",
+        ),
+        (
+            r#"option (google.api.http).get = "/v1"; option (transcode.v1.method) = { public: true max_request_bytes: 1 };"#,
+            "max_request_bytes is for an RPC that takes a body in REST",
+        ),
+        (
             "option (transcode.v1.method) = { public: true links: {} };",
             "links names no fields",
         ),
@@ -205,7 +228,7 @@ fn rpcs_that_say_too_little_or_too_much() {
         );
         assert_eq!(
             error(&contract),
-            format!("test.proto:9:3: test.v1.Test.Call: {message}"),
+            format!("test.proto:10:3: test.v1.Test.Call: {message}"),
             "{options}"
         );
     }
@@ -256,13 +279,33 @@ fn streams_that_can_not_be() {
     for (rpc, options, message) in [
         (
             "rpc Call(stream Req) returns (Req)",
-            String::new(),
-            "a request can't be a stream, only an answer can",
+            "idempotency_key: true".to_owned(),
+            "idempotency_key is not for a request that is a stream",
         ),
         (
             "rpc Call(stream Req) returns (stream Req)",
-            String::new(),
-            "a request can't be a stream, only an answer can",
+            ids.to_owned(),
+            "last_event_id is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"if_match: "many""#.to_owned(),
+            "if_match is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"links: { page: "number" page_count: "number" }"#.to_owned(),
+            "links is not for a request that is a stream",
+        ),
+        (
+            "rpc Call(stream Req) returns (Req)",
+            r#"}; option (google.api.http) = { get: "/v1/x""#.to_owned(),
+            "a request that is a stream needs a body",
+        ),
+        (
+            "rpc Call(stream Req) returns (stream Req)",
+            "success_status: 201".to_owned(),
+            "success_status is not for an answer that is a stream",
         ),
         (
             "rpc Call(Req) returns (Req)",
@@ -295,6 +338,11 @@ fn streams_that_can_not_be() {
             "last_event_id names `name`, which stands in the path",
         ),
         (
+            "rpc Call(Req) returns (stream google.api.HttpBody)",
+            r#"sse_id: "content_type" }; option (google.api.http) = { get: "/v1/x""#.to_owned(),
+            "sse_id is not for an answer that is google.api.HttpBody",
+        ),
+        (
             streamed,
             "success_status: 201".to_owned(),
             "success_status is not for an answer that is a stream",
@@ -311,7 +359,7 @@ fn streams_that_can_not_be() {
         );
         assert_eq!(
             error(&contract),
-            format!("test.proto:9:3: test.v1.Test.Call: {message}"),
+            format!("test.proto:10:3: test.v1.Test.Call: {message}"),
             "{rpc} {options}"
         );
     }
@@ -355,7 +403,7 @@ fn fields_and_rules_that_do_not_fit() {
     ] {
         let error = error(&contract("", &format!("message M {{ {field} }}")));
         assert!(
-            error.starts_with("test.proto:19:13: test.v1.M.f: ") && error.contains(message),
+            error.starts_with("test.proto:22:13: test.v1.M.f: ") && error.contains(message),
             "{field}: {error}"
         );
     }
@@ -375,7 +423,7 @@ fn an_error_enum_names_every_code_once() {
     ));
     assert_eq!(
         error,
-        "test.proto:19:1: test.v1.E: gRPC code 1 must have one reason, it has 0"
+        "test.proto:22:1: test.v1.E: gRPC code 1 must have one reason, it has 0"
     );
 }
 

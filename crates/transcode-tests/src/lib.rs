@@ -8,6 +8,8 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
 
+pub mod files;
+pub mod intake;
 pub mod shop;
 
 use std::sync::Arc;
@@ -23,9 +25,9 @@ use transcode::status::status;
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
-    Book, DescribeShelfRequest, EchoRequest, GetBookRequest, LibraryStack, ListBooksRequest,
-    ListBooksResponse, Shelf, UpdateBookRequest, WatchBooksRequest, WatchBooksResponse,
-    list_books_response,
+    Book, DescribeShelfRequest, EchoRequest, FilesStack, GetBookRequest, IntakeStack, LibraryStack,
+    ListBooksRequest, ListBooksResponse, Shelf, UpdateBookRequest, WatchBooksRequest,
+    WatchBooksResponse, list_books_response,
 };
 use pb::shop::v1::ShopStack;
 use shop::Shelves;
@@ -222,7 +224,17 @@ pub fn stack() -> LibraryStack<Echo, ByScope> {
     LibraryStack::new(Arc::new(Echo), Arc::new(ByScope))
 }
 
-/// The library and the shop over REST, at a time that does not pass.
+/// The files behind the same policy.
+pub fn files() -> FilesStack<files::Told, ByScope> {
+    FilesStack::new(Arc::new(files::Told), Arc::new(ByScope))
+}
+
+/// The intake behind the same policy.
+pub fn intake() -> IntakeStack<intake::Reader, ByScope> {
+    IntakeStack::new(Arc::new(intake::Reader), Arc::new(ByScope))
+}
+
+/// All of them and the shop over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
 }
@@ -247,6 +259,11 @@ pub fn settings() -> Settings {
 /// As [`transcoder`], with other settings.
 pub fn transcoder_of(settings: Settings) -> Transcoder {
     let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
-    let services: [Box<dyn transcode::rest::Service>; 2] = [Box::new(stack()), Box::new(shop)];
+    let services: [Box<dyn transcode::rest::Service>; 4] = [
+        Box::new(stack()),
+        Box::new(files()),
+        Box::new(intake()),
+        Box::new(shop),
+    ];
     Transcoder::new(settings, services)
 }

@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use http::{Extensions, HeaderMap};
 use prost::Message;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::Violations;
 use crate::idempotency::{self, Answers};
+use crate::inbound;
 use crate::spec::MethodSpec;
 use crate::status;
 use crate::validate::Validate;
@@ -37,11 +40,13 @@ pub trait Policy: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Admission, Status>> + Send;
 
     /// Hears what a call that was let in is about: the resource that its request names, as it is in the path of a REST call.
-    /// It need not exist, nor be well-formed. Most policies need not know.
+    /// It need not exist, nor be well-formed. Of a request that is a stream it is what its first message names, or the path.
+    /// Most policies need not know.
     fn concerns(&self, _admission: &Self::Admission, _resource: &str) {}
 
     /// Runs a call that was let in: from reading its body to the handler's answer. Where that is a stream, its messages
-    /// come after it: they are watched over by [`stream`](Self::stream).
+    /// come after it: they are watched over by [`stream`](Self::stream). Where the request is a stream, the handler reads
+    /// it in here, for as long as the caller sends.
     fn run<T: Send>(
         &self,
         spec: &'static MethodSpec,
@@ -164,6 +169,118 @@ where
     let result = policy.run(spec, admission.clone(), call).await;
     let answer = annotated(policy, spec, &admission, result)?;
     Ok(answer.map(|messages| policy.stream(spec, admission, Box::pin(messages))))
+}
+
+/// As [`unary`], for an RPC whose request is a stream: what is checked is each message, when the handler asks for it.
+pub async fn client_streaming<P, Req, Res, F>(
+    policy: &Arc<P>,
+    spec: &'static MethodSpec,
+    resource: Resource<Req>,
+    mut request: Request<Streaming<Req>>,
+    handler: impl FnOnce(Request<Streaming<Req>>) -> F + Send,
+) -> Result<Response<Res>, Status>
+where
+    P: Policy,
+    Req: Validate + Send + 'static,
+    Res: Send,
+    F: Future<Output = Result<Response<Res>, Status>> + Send,
+{
+    let admission = admission(&**policy, spec, &mut request).await?;
+    let request = checked(policy, spec, &admission, resource, request);
+    let call = async { handler(request).await };
+    let call = pin!(call);
+    let result = policy.run(spec, admission.clone(), call).await;
+    annotated(&**policy, spec, &admission, result)
+}
+
+/// As [`client_streaming`], for an RPC that answers with a stream too.
+pub async fn bidi_streaming<P, Req, Res, S, F>(
+    policy: &Arc<P>,
+    spec: &'static MethodSpec,
+    resource: Resource<Req>,
+    mut request: Request<Streaming<Req>>,
+    handler: impl FnOnce(Request<Streaming<Req>>) -> F + Send,
+) -> Result<Response<BoxStream<Res>>, Status>
+where
+    P: Policy,
+    Req: Validate + Send + 'static,
+    Res: Send + 'static,
+    S: Stream<Item = Result<Res, Status>> + Send + 'static,
+    F: Future<Output = Result<Response<S>, Status>> + Send,
+{
+    let admission = admission(&**policy, spec, &mut request).await?;
+    let request = checked(policy, spec, &admission, resource, request);
+    let call = async { handler(request).await };
+    let call = pin!(call);
+    let result = policy.run(spec, admission.clone(), call).await;
+    let answer = annotated(&**policy, spec, &admission, result)?;
+    Ok(answer.map(|messages| policy.stream(spec, admission, Box::pin(messages))))
+}
+
+/// A request whose messages are checked as they are asked for.
+fn checked<P: Policy, Req: Validate + Send + 'static>(
+    policy: &Arc<P>,
+    spec: &'static MethodSpec,
+    admission: &P::Admission,
+    resource: Resource<Req>,
+    request: Request<Streaming<Req>>,
+) -> Request<Streaming<Req>> {
+    request.map(|messages| {
+        inbound::streaming(Checked {
+            policy: policy.clone(),
+            admission: admission.clone(),
+            spec,
+            resource,
+            messages: Some(messages),
+            number: 0,
+        })
+    })
+}
+
+/// The messages of a request that is a stream.
+struct Checked<P: Policy, Req> {
+    policy: Arc<P>,
+    admission: P::Admission,
+    spec: &'static MethodSpec,
+    resource: Resource<Req>,
+    /// None after the last.
+    messages: Option<Streaming<Req>>,
+    /// How many there were.
+    number: usize,
+}
+
+impl<P: Policy, Req> Unpin for Checked<P, Req> {}
+
+impl<P: Policy, Req: Validate> Checked<P, Req> {
+    fn check(&mut self, message: Req) -> Result<Req, Status> {
+        self.number += 1;
+        if self.number == 1
+            && let Some(resource) = (self.resource)(&message)
+        {
+            self.policy.concerns(&self.admission, resource);
+        }
+        let mut violations = Violations::new();
+        message.validate(&mut violations);
+        let place = format_args!("message {}", self.number);
+        status::check_at(self.spec.reasons, violations, &place)?;
+        Ok(message)
+    }
+}
+
+impl<P: Policy, Req: Validate> Stream for Checked<P, Req> {
+    type Item = Result<Req, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(messages) = &mut self.messages else {
+            return Poll::Ready(None);
+        };
+        let next = ready!(Pin::new(messages).poll_next(context));
+        let next = next.map(|message| message.and_then(|message| self.check(message)));
+        if !matches!(next, Some(Ok(_))) {
+            self.messages = None;
+        }
+        Poll::Ready(next)
+    }
 }
 
 /// An answer with what the policy adds to it.

@@ -10,7 +10,12 @@ mod details;
 mod etag;
 mod form;
 mod link;
+mod messages;
+mod multipart;
+mod pieces;
+mod raw;
 mod render;
+mod request;
 mod rpc;
 mod stream;
 
@@ -25,11 +30,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Decode, Input, Streaming, Unary};
+pub use call::{Call, Encode, Streaming, ToBinary, ToJson, Unary};
 #[cfg(feature = "compression")]
 pub use compression::Compression;
 pub use link::{Links, Pages, Tokens};
+pub use multipart::Files;
+pub use raw::RawBody;
 pub use render::Problem;
+pub use request::{Decode, FromBinary, FromJson, Input};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -65,7 +73,8 @@ pub trait Service: Send + Sync + 'static {
 /// What holds for all calls.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Longest body that is read, in bytes.
+    /// Longest body that is read, in bytes; or longest line of a body that is a stream. RPCs may have a limit of their
+    /// own, see [`MethodSpec::max_request_bytes`](crate::MethodSpec::max_request_bytes).
     pub max_body_bytes: usize,
     /// Tells the time, for `meta.timestamp`.
     pub clock: fn() -> std::time::SystemTime,

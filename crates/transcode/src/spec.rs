@@ -15,6 +15,8 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// Path of the RPC in gRPC, such as `/catalog.v1.CatalogService/GetProduct`.
     pub path: &'static str,
+    /// Whether the request is a stream of messages.
+    pub client_streaming: bool,
     /// Whether the answer is a stream of messages.
     pub server_streaming: bool,
     /// Scopes a caller must hold, all of them.
@@ -29,6 +31,9 @@ pub struct MethodSpec {
     pub idempotency: Idempotency,
     /// Whether calls take an Idempotency-Key.
     pub idempotency_key: bool,
+    /// Most bytes of the body of a REST request, or of a line of it; none where the
+    /// [settings](crate::rest::Settings::max_body_bytes) say it.
+    pub max_request_bytes: Option<usize>,
     /// REST status of a success.
     pub success_status: u16,
     /// Cache-Control of a successful REST answer.

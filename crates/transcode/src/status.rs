@@ -1,6 +1,7 @@
 //! Errors: gRPC statuses with typed details, and what they are in HTTP.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -35,11 +36,21 @@ pub fn retry_later(
 
 /// The status of a request with violations, as `google.rpc.BadRequest` and `google.rpc.ErrorInfo`.
 pub fn invalid(reasons: &ReasonTable, violations: impl IntoIterator<Item = Violation>) -> Status {
-    let mut details = details(reasons, Code::InvalidArgument);
+    refuse(reasons, Code::InvalidArgument, INVALID, violations)
+}
+
+/// As [`invalid`], with words of its own.
+pub(crate) fn refuse(
+    reasons: &ReasonTable,
+    code: Code,
+    message: impl Into<String>,
+    violations: impl IntoIterator<Item = Violation>,
+) -> Status {
+    let mut details = details(reasons, code);
     for Violation { field, description } in violations {
         details.add_bad_request_violation(field, description);
     }
-    Status::with_error_details(Code::InvalidArgument, INVALID, details)
+    Status::with_error_details(code, message, details)
 }
 
 /// Turns violations into an error, if there are any.
@@ -49,6 +60,20 @@ pub fn check(reasons: &ReasonTable, violations: Violations) -> Result<(), Status
     } else {
         Err(invalid(reasons, violations.into_vec()))
     }
+}
+
+/// As [`check`], for one of several messages: the error says which.
+pub(crate) fn check_at(
+    reasons: &ReasonTable,
+    violations: Violations,
+    place: &fmt::Arguments<'_>,
+) -> Result<(), Status> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{INVALID} in {place}");
+    let violations = violations.into_vec();
+    Err(refuse(reasons, Code::InvalidArgument, message, violations))
 }
 
 fn details(reasons: &ReasonTable, code: Code) -> ErrorDetails {

@@ -3,9 +3,10 @@
 mod answer;
 mod binary;
 mod call;
+mod decode;
 mod resource;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::names::{Scope, camel, shouty, snake};
@@ -55,7 +56,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
     let path = format!("/{full}/{name}");
     let options = &method.options;
     let scopes = &options.scopes;
-    let streaming = method.streaming;
+    let (client_streaming, streaming) = (method.client_streaming, method.streaming);
     let (public, audit, idempotency_key) = (options.public, options.audit, options.idempotency_key);
     let rate_class = match options.rate_class {
         1 => quote!(Read),
@@ -103,6 +104,14 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
                 quote!(&super::#(#up)*#(#down::)*REASONS)
             },
         );
+    let most = options.max_request_bytes;
+    let most = most.and_then(|most| u64::try_from(most).ok()).map_or_else(
+        || quote!(None),
+        |most| {
+            let most = Literal::u64_unsuffixed(most);
+            quote!(Some(#most))
+        },
+    );
     let docs = format!("`{full}/{name}`.");
     quote! {
         #[doc = #docs]
@@ -110,6 +119,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
             service: #full,
             name: #name,
             path: #path,
+            client_streaming: #client_streaming,
             server_streaming: #streaming,
             scopes: &[#(#scopes),*],
             public: #public,
@@ -117,6 +127,7 @@ fn spec(scope: &Scope<'_>, service: &Service, method: &Method) -> TokenStream {
             audit: #audit,
             idempotency: ::transcode::Idempotency::#idempotency,
             idempotency_key: #idempotency_key,
+            max_request_bytes: #most,
             success_status: #status,
             cache_control: #cache,
             envelope: #envelope,
@@ -172,7 +183,7 @@ fn binding(method: &Method, binding: &Binding, scope: &Scope<'_>) -> TokenStream
 fn stack(
     scope: &Scope<'_>,
     service: &Service,
-    module: &proc_macro2::Ident,
+    module: &Ident,
     bindings: &[TokenStream],
     calls: &[TokenStream],
 ) -> TokenStream {
@@ -187,25 +198,33 @@ fn stack(
         let (function, spec) = (snake(&method.name), shouty(&method.name));
         let resource = format_ident!("{}_resource", function);
         let (input, output) = (scope.message(&method.input), scope.message(&method.output));
-        let (stream, answer, run) = if method.streaming {
+        let (stream, answer) = if method.streaming {
             // As tonic names it: after the RPC as it is written in the contract.
             let name = format_ident!("{}Stream", method.name);
             (
                 quote!(type #name = ::transcode::policy::BoxStream<#output>;),
                 quote!(Self::#name),
-                quote!(server_streaming),
             )
         } else {
-            (TokenStream::new(), output, quote!(unary))
+            (TokenStream::new(), output)
         };
+        let (request, policy) = if method.client_streaming {
+            (
+                quote!(::transcode::tonic::Streaming<#input>),
+                quote!(&self.policy),
+            )
+        } else {
+            (input, quote!(&*self.policy))
+        };
+        let run = run(method);
         quote! {
             #stream
 
             async fn #function(
                 &self,
-                request: ::transcode::tonic::Request<#input>,
+                request: ::transcode::tonic::Request<#request>,
             ) -> ::std::result::Result<::transcode::tonic::Response<#answer>, ::transcode::tonic::Status> {
-                ::transcode::policy::#run(&*self.policy, &#module::#spec, #resource, request, |request| {
+                ::transcode::policy::#run(#policy, &#module::#spec, #resource, request, |request| {
                     self.service.#function(request)
                 })
                 .await
@@ -259,6 +278,19 @@ fn stack(
             }
         }
     }
+}
+
+/// What makes a call, by gRPC and by REST.
+fn run(method: &Method) -> Ident {
+    format_ident!(
+        "{}",
+        match (method.client_streaming, method.streaming) {
+            (false, false) => "unary",
+            (false, true) => "server_streaming",
+            (true, false) => "client_streaming",
+            (true, true) => "bidi_streaming",
+        }
+    )
 }
 
 /// The stem of tonic's module for a service.

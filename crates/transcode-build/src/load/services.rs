@@ -1,5 +1,7 @@
 //! Services, RPCs and their HTTP mappings.
 
+mod streams;
+
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use super::{Loader, docs, place};
@@ -32,9 +34,6 @@ impl Loader<'_> {
 
     fn method(&self, api: &Api, descriptor: &MethodDescriptor) -> Result<Method, Error> {
         let at = At(descriptor);
-        if descriptor.is_client_streaming() {
-            return Err(at.error("a request can't be a stream, only an answer can"));
-        }
         let options: MethodOptions =
             extension(self.pool, &descriptor.options(), "transcode.v1.method").ok_or_else(
                 || at.error("has no (transcode.v1.method): say its scopes, or that it is public"),
@@ -72,12 +71,18 @@ impl Loader<'_> {
                 bindings.push(at.binding(api, input, output, additional)?);
             }
         }
+        at.max_request_bytes(&options, &bindings)?;
+        if descriptor.is_client_streaming() {
+            at.takes_stream(&options, &bindings)?;
+        }
         if descriptor.is_server_streaming() {
-            at.streaming(input, output, &options, &bindings)?;
+            at.answers_with_stream(api, input, output, &options, &bindings)?;
+            at.ids(api, &options, &bindings)?;
         } else if !options.sse_id.is_empty() || !options.last_event_id.is_empty() {
             return Err(at.error("sse_id and last_event_id are for an answer that is a stream"));
         }
         at.if_match(input, &options, &bindings)?;
+        at.bytes(api, &bindings)?;
         let proto = descriptor.method_descriptor_proto().options.as_ref();
         Ok(Method {
             name: descriptor.name().to_owned(),
@@ -88,6 +93,7 @@ impl Loader<'_> {
             deprecated: proto.is_some_and(prost_types::MethodOptions::deprecated),
             input: descriptor.input().full_name().to_owned(),
             output: descriptor.output().full_name().to_owned(),
+            client_streaming: descriptor.is_client_streaming(),
             streaming: descriptor.is_server_streaming(),
             idempotency: proto.map_or(0, |options| options.idempotency_level() as i32),
             location: at.location(api, output, &options.location)?,
@@ -170,6 +176,12 @@ impl At<'_> {
         }
         let response_body = match rule.response_body.as_str() {
             "" => None,
+            name if matches!(output.field(name), Some(field) if matches!(field.shape, Shape::Oneof { .. })) =>
+            {
+                return Err(self.error(&format!(
+                    "response_body names `{name}`, which is one of a oneof"
+                )));
+            }
             name if output.field(name).is_some() => Some(name.to_owned()),
             name => {
                 return Err(self.error(&format!(
@@ -185,56 +197,42 @@ impl At<'_> {
         })
     }
 
-    /// What the options of an RPC that answers with a stream must keep to.
-    fn streaming(
+    /// A limit is one of a body.
+    fn max_request_bytes(
         &self,
-        input: &Message,
-        output: &Message,
         options: &MethodOptions,
         bindings: &[Binding],
     ) -> Result<(), Error> {
-        for (option, given) in [
-            ("success_status", options.success_status != 0),
-            ("location", !options.location.is_empty()),
-            ("links", options.links.is_some()),
-            ("etag", !options.etag.is_empty()),
-            ("if_match", !options.if_match.is_empty()),
-            ("cache_control", !options.cache_control.is_empty()),
-            ("idempotency_key", options.idempotency_key),
-        ] {
-            if given {
-                return Err(self.error(&format!("{option} is not for an answer that is a stream")));
-            }
+        let Some(most) = options.max_request_bytes else {
+            return Ok(());
+        };
+        if most <= 0 {
+            return Err(self.error("max_request_bytes must be at least 1"));
         }
-        for (option, name, message, what) in [
-            ("sse_id", &options.sse_id, output, "answer"),
-            ("last_event_id", &options.last_event_id, input, "request"),
-        ] {
-            let fits = message.field(name).is_some_and(|field| {
-                field.ty == Type::Scalar(Scalar::String)
-                    && matches!(field.shape, Shape::Implicit | Shape::Optional)
-            });
-            if !name.is_empty() && !fits {
+        if bindings.iter().all(|binding| binding.body == Body::None) {
+            return Err(self.error("max_request_bytes is for an RPC that takes a body in REST"));
+        }
+        Ok(())
+    }
+
+    /// What is in the bytes of a body stands nowhere else.
+    fn bytes(&self, api: &Api, bindings: &[Binding]) -> Result<(), Error> {
+        let input = self.0.input();
+        for binding in bindings {
+            if !api.takes_bytes(input.full_name(), binding) {
+                continue;
+            }
+            let in_body = |path: &[String]| match &binding.body {
+                Body::Field(name) => path.first() == Some(name),
+                _ => true,
+            };
+            let mut variables = binding.template.variables.iter();
+            if let Some(variable) = variables.find(|variable| in_body(&variable.field)) {
                 return Err(self.error(&format!(
-                    "{option} names `{name}`, which is no string field of the {what}"
+                    "`{}` can't be a path variable: it is in the google.api.HttpBody that is the body",
+                    variable.field.join(".")
                 )));
             }
-        }
-        let resumes = !options.last_event_id.is_empty();
-        if resumes && options.sse_id.is_empty() {
-            return Err(
-                self.error("last_event_id needs an sse_id: without ids there is no last one")
-            );
-        }
-        let in_path = |binding: &Binding| {
-            let mut variables = binding.template.variables.iter();
-            variables.any(|variable| variable.field == [options.last_event_id.as_str()])
-        };
-        if resumes && bindings.iter().any(in_path) {
-            return Err(self.error(&format!(
-                "last_event_id names `{}`, which stands in the path",
-                options.last_event_id
-            )));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::content::{limited, negotiated, unsupported};
 use super::{binary, headers};
 use crate::ir::Body;
 use crate::schema::Schemas;
@@ -9,48 +10,55 @@ use crate::schema::Schemas;
 /// The errors that operations refer to.
 pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
     let api = schemas.api;
-    let used =
-        |name: &str| match name {
-            "NotFound" => api.services.iter().any(|s| {
-                s.methods
+    let used = |name: &str| match name {
+        "NotFound" => api.services.iter().any(|s| {
+            s.methods
+                .iter()
+                .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
+        }),
+        "Conflict" => api.services.iter().any(|s| {
+            s.methods.iter().any(|m| {
+                m.options
+                    .reasons
                     .iter()
-                    .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
-            }),
-            "Conflict" => api.services.iter().any(|s| {
-                s.methods.iter().any(|m| {
-                    m.options
-                        .reasons
-                        .iter()
-                        .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
-                        || m.options.idempotency_key
-                })
-            }),
-            "BodyTooLarge" | "UnsupportedMediaType" => api
-                .services
+                    .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
+                    || m.options.idempotency_key
+            })
+        }),
+        "UnsupportedMediaType" | "UnsupportedLines" | "UnsupportedForm" | "UnsupportedEncoding" => {
+            api.services
                 .iter()
                 .flat_map(|s| &s.methods)
-                .flat_map(|m| &m.bindings)
-                .any(|b| b.body != Body::None),
-            "PreconditionFailed" => api
-                .services
-                .iter()
-                .flat_map(|s| &s.methods)
-                .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
-            "NotAcceptable" => api
-                .services
-                .iter()
-                .flat_map(|s| &s.methods)
-                .any(|m| m.options.success_status != 204 && !m.bindings.is_empty()),
-            "Unauthorized" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
-                !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")
-            }),
-            "Forbidden" => api
-                .services
-                .iter()
-                .flat_map(|s| &s.methods)
-                .any(|m| !m.options.public),
-            _ => true,
-        };
+                .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
+                .any(|(m, b)| b.body != Body::None && unsupported(api, m, b) == name)
+        }
+        "BodyTooLarge" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
+            .any(|(m, b)| limited(api, m, b)),
+        "PreconditionFailed" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
+        "NotAcceptable" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
+            let mut bindings = m.bindings.iter();
+            bindings.any(|b| negotiated(api, m, b))
+        }),
+        "Unauthorized" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .any(|m| !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")),
+        "Forbidden" => api
+            .services
+            .iter()
+            .flat_map(|s| &s.methods)
+            .any(|m| !m.options.public),
+        _ => true,
+    };
     let error = error(schemas);
     let mut responses = Map::new();
     for (name, code, retry, description, message) in [
@@ -116,6 +124,27 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             false,
             "The body is neither JSON nor, where it may be, a binary message, or is coded in a way that is not taken.",
             "Content-Type must be application/json or application/x-protobuf",
+        ),
+        (
+            "UnsupportedLines",
+            3,
+            false,
+            "The body is not lines of JSON, or is compressed.",
+            "Content-Type must be application/x-ndjson",
+        ),
+        (
+            "UnsupportedForm",
+            3,
+            false,
+            "The body is neither JSON, nor a binary message, nor a form, or is coded in a way that is not taken.",
+            "Content-Type must be application/json, application/x-protobuf or multipart/form-data",
+        ),
+        (
+            "UnsupportedEncoding",
+            3,
+            false,
+            "The body is coded in a way that is not taken.",
+            "Content-Encoding is not supported",
         ),
         (
             "RateLimited",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{binary, headers};
+use super::{content, headers};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
@@ -111,52 +111,18 @@ pub(super) fn operation(
     } else {
         json!([{"bearerAuth": method.options.scopes}])
     };
-    if let Some(body) = body(schemas, method, binding) {
+    if let Some(body) = content::body(schemas, method, binding) {
         operation["requestBody"] = body;
     }
     operation["responses"] = answers(schemas, service, method, binding);
     operation
 }
 
-fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
-    let role = if binding.method == "PATCH" {
-        Role::Patch
-    } else {
-        Role::Input
-    };
-    let api = schemas.api;
-    let (schema, example, bytes) = match &binding.body {
-        Body::None => return None,
-        Body::Whole => (
-            schemas.message(&method.input, Role::Input),
-            schemas.example(&method.input, Role::Input),
-            Some(binary::media(&method.input)),
-        ),
-        Body::Field(name) => {
-            let field = api.messages[&method.input].field(name)?;
-            let (schema, example) = match &field.ty {
-                Type::Message(name) if field.shape != Shape::Repeated => {
-                    (schemas.message(name, role), schemas.example(name, role))
-                }
-                _ => (schemas.field(field, role), Value::Null),
-            };
-            (schema, example, binary::of_field(field))
-        }
-    };
-    let mut media = json!({"schema": schema});
-    if example.is_object() {
-        media["example"] = example;
-    }
-    let mut content = json!({"application/json": media});
-    if let Some(bytes) = bytes {
-        content[binary::MEDIA] = bytes;
-    }
-    Some(json!({"required": true, "content": content}))
-}
-
 /// What an update does without a mask.
-const MASK: &str = "Without it an update changes the fields that its body in JSON names. A binary body does not say \
-                    which fields it names, and needs it.";
+const MASK: &str = "Without it an update changes the fields that its body in JSON names.";
+
+/// What of that is particular to a body that may be binary.
+const BINARY_MASK: &str = " A binary body does not say which fields it names, and needs it.";
 
 fn parameters(
     schemas: &mut Schemas<'_>,
@@ -189,18 +155,7 @@ fn parameters(
     if binding.body != Body::Whole {
         let skip = |field: &Field| {
             let in_body = matches!(&binding.body, Body::Field(name) if *name == field.name);
-            let in_path = binding
-                .template
-                .variables
-                .iter()
-                .any(|variable| variable.field == [field.name.clone()]);
-            // A oneof has one member: with one in the path the others can't be given.
-            let sibling = binding.template.variables.iter().any(|variable| {
-                let bound = variable.field.first().and_then(|name| input.field(name));
-                matches!((bound.map(|bound| &bound.shape), &field.shape),
-                    (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
-            });
-            in_body || in_path || sibling
+            in_body || in_path(input, binding, field)
         };
         for field in input.fields.iter().filter(|field| !skip(field)) {
             query(
@@ -213,13 +168,21 @@ fn parameters(
         }
         // The mask of a PATCH is made of the keys of its body.
         let mask = input.field("update_mask").filter(|field| {
-            binding.method == "PATCH" && field.ty == Type::WellKnown(WellKnown::FieldMask)
+            binding.method == "PATCH"
+                && field.ty == Type::WellKnown(WellKnown::FieldMask)
+                && !api.takes_bytes(&method.input, binding)
         });
         let name = mask.map(|field| &field.json_name);
         for parameter in &mut parameters {
             if name.is_some_and(|name| parameter["name"] == **name && parameter["in"] == "query") {
                 let docs = parameter["description"].as_str().unwrap_or_default();
-                parameter["description"] = json!(format!("{docs}\n\n{MASK}").trim_start());
+                let binary = if method.client_streaming {
+                    ""
+                } else {
+                    BINARY_MASK
+                };
+                let docs = format!("{docs}\n\n{MASK}{binary}");
+                parameter["description"] = json!(docs.trim_start());
                 if let Some(parameter) = parameter.as_object_mut() {
                     parameter.remove("required");
                 }
@@ -234,8 +197,23 @@ fn parameters(
     parameters
 }
 
+/// Whether a field, or another one of its oneof, is in the path.
+pub(super) fn in_path(input: &Message, binding: &Binding, field: &Field) -> bool {
+    let variables = &binding.template.variables;
+    let itself = variables
+        .iter()
+        .any(|variable| variable.field == [field.name.clone()]);
+    // A oneof has one member: with one in the path the others can't be given.
+    let sibling = variables.iter().any(|variable| {
+        let bound = variable.field.first().and_then(|name| input.field(name));
+        matches!((bound.map(|bound| &bound.shape), &field.shape),
+            (Some(Shape::Oneof { index: a, .. }), Shape::Oneof { index: b, .. }) if a == b)
+    });
+    itself || sibling
+}
+
 /// Adds the query parameters of a field: itself, or the fields of a message with dots between.
-fn query(
+pub(super) fn query(
     schemas: &mut Schemas<'_>,
     field: &Field,
     prefix: &str,
@@ -330,7 +308,7 @@ fn answers(
 ) -> Value {
     let mut answers = Map::new();
     let status = method.options.success_status.max(200).to_string();
-    let mut success = success(schemas, service, method, binding);
+    let mut success = content::success(schemas, service, method, binding);
     success["headers"] = Value::Object(success_headers(method, binding));
     answers.insert(status, success);
     if !method.etag.is_empty() && binding.method == "GET" {
@@ -357,14 +335,26 @@ fn answers(
             "Conflict",
             reason("CONFLICT") || reason("ALREADY_EXISTS") || method.options.idempotency_key,
         ),
-        ("406", "NotAcceptable", method.options.success_status != 204),
+        (
+            "406",
+            "NotAcceptable",
+            content::negotiated(schemas.api, method, binding),
+        ),
         (
             "412",
             "PreconditionFailed",
             !method.options.if_match.is_empty(),
         ),
-        ("413", "BodyTooLarge", binding.body != Body::None),
-        ("415", "UnsupportedMediaType", binding.body != Body::None),
+        (
+            "413",
+            "BodyTooLarge",
+            content::limited(schemas.api, method, binding),
+        ),
+        (
+            "415",
+            content::unsupported(schemas.api, method, binding),
+            binding.body != Body::None,
+        ),
         ("429", "RateLimited", true),
         ("500", "InternalError", true),
         ("503", "ServiceUnavailable", true),
@@ -378,72 +368,6 @@ fn answers(
         }
     }
     Value::Object(answers)
-}
-
-fn success(
-    schemas: &mut Schemas<'_>,
-    service: &Service,
-    method: &Method,
-    binding: &Binding,
-) -> Value {
-    let api = schemas.api;
-    if method.options.success_status == 204 {
-        return json!({"description": "Done; there is nothing to say."});
-    }
-    let output = &api.messages[&method.output];
-    let (data, example, bytes) = match binding
-        .response_body
-        .as_deref()
-        .and_then(|name| output.field(name))
-    {
-        Some(field) => (
-            schemas.field(field, Role::Output),
-            Value::Null,
-            binary::of_answer(field),
-        ),
-        None => (
-            schemas.message(&method.output, Role::Output),
-            schemas.example(&method.output, Role::Output),
-            Some(binary::media(&method.output)),
-        ),
-    };
-    if method.streaming {
-        return super::stream::answer(schemas, output, &data, &example);
-    }
-    let mut media = if service.options.envelope {
-        let name = format!("{}Envelope", output.path.join(""));
-        let meta = meta(schemas, &service.options.version);
-        let envelope = schemas.add(&name, |_| {
-            json!({
-                "type": "object",
-                "description": format!("{} in its envelope.", output.path.join("")),
-                "required": ["success", "data", "meta"],
-                "properties": {"success": {"const": true}, "data": data, "meta": meta},
-            })
-        });
-        json!({"schema": envelope})
-    } else {
-        json!({"schema": data})
-    };
-    if example.is_object() {
-        media["example"] = if service.options.envelope {
-            json!({"success": true, "data": example, "meta": {
-                "requestId": "req_01hm6xkqz0e8s8a3kq5w2v9t4c",
-                "timestamp": "2024-01-15T10:30:00Z",
-                "version": service.options.version,
-            }})
-        } else {
-            example
-        };
-    }
-    let mut content = json!({"application/json": media});
-    if let Some(bytes) = bytes {
-        content[binary::MEDIA] = bytes;
-    }
-    json!({
-        "description": output.docs.lines().next().filter(|line| !line.is_empty()).unwrap_or("Success."),
-        "content": content,
-    })
 }
 
 /// What a successful answer has beside its body.
@@ -473,20 +397,4 @@ fn success_headers(method: &Method, binding: &Binding) -> Map<String, Value> {
 
 fn etag_header() -> Value {
     json!({"description": "Entity tag of the resource, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}})
-}
-
-fn meta(schemas: &mut Schemas<'_>, version: &str) -> Value {
-    let version = version.to_owned();
-    schemas.add("Meta", |_| {
-        json!({
-            "type": "object",
-            "description": "About the answer.",
-            "required": ["timestamp", "version"],
-            "properties": {
-                "requestId": {"type": "string", "description": "Identifies the request in the logs.", "examples": ["req_01hm6xkqz0e8s8a3kq5w2v9t4c"]},
-                "timestamp": {"type": "string", "format": "date-time", "description": "When the answer was made.", "examples": ["2024-01-15T10:30:00Z"]},
-                "version": {"type": "string", "description": "Version of the API.", "examples": [version]},
-            },
-        })
-    })
 }

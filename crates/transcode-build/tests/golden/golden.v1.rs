@@ -140,6 +140,116 @@ impl ::transcode::validate::Validate for BookShelvedEvent {
         }
     }
 }
+impl ::transcode::json::Message for ImportShelvesRequest {
+    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+        static FIELDS: [::transcode::json::Field; 1usize] = [
+            ::transcode::json::Field::new(0u16, "table", "table", false),
+        ];
+        match name {
+            "table" => Some(&FIELDS[0usize]),
+            _ => None,
+        }
+    }
+    fn decode_field<'de, D: ::transcode::serde::Deserializer<'de>>(
+        &mut self,
+        index: u16,
+        deserializer: D,
+        context: &mut ::transcode::json::Context,
+    ) -> Result<(), D::Error> {
+        match index {
+            0u16 => {
+                ::transcode::json::optional::<
+                    ::transcode::json::kind::Message<
+                        super::super::google::api::HttpBody,
+                    >,
+                    _,
+                >(&mut self.table, deserializer, context)
+            }
+            _ => ::transcode::json::skip(deserializer, context),
+        }
+    }
+}
+impl ::transcode::json::Binder for ImportShelvesRequest {
+    #[allow(unused_variables)]
+    fn bind(
+        &mut self,
+        path: &str,
+        text: &str,
+        context: &mut ::transcode::json::Context,
+    ) {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let _ = (rest, text);
+        match name {
+            "table" => {
+                context
+                    .at(
+                        "table",
+                        |context| ::transcode::json::bind_message(
+                            self.table.get_or_insert_default(),
+                            rest,
+                            text,
+                            context,
+                        ),
+                    )
+            }
+            _ => context.unknown(name),
+        }
+    }
+}
+impl ::transcode::serde::Serialize for ImportShelvesRequest {
+    fn serialize<S: ::transcode::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use ::transcode::serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(value) = &self.table {
+            map.serialize_entry(
+                "table",
+                &::transcode::json::As::<
+                    ::transcode::json::kind::Message<super::super::google::api::HttpBody>,
+                >(value),
+            )?;
+        }
+        map.end()
+    }
+}
+impl<'de> ::transcode::serde::Deserialize<'de> for ImportShelvesRequest {
+    fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        ::transcode::json::deserialize(deserializer)
+    }
+}
+impl ::transcode::validate::Validate for ImportShelvesRequest {
+    #[allow(unused_variables, clippy::cognitive_complexity, clippy::too_many_lines)]
+    fn validate(&self, violations: &mut ::transcode::Violations) {
+        violations
+            .field(
+                "table",
+                |violations| {
+                    if let Some(value) = &self.table {
+                        ::transcode::validate::Validate::validate(value, violations);
+                    } else {
+                        violations.add("Is required");
+                    }
+                },
+            );
+    }
+    #[allow(unused_variables)]
+    fn path(path: &str) -> ::transcode::validate::MaskPath {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match name {
+            "table" if rest.is_empty() => ::transcode::validate::MaskPath::Writable,
+            "table" => {
+                <super::super::google::api::HttpBody as ::transcode::validate::Validate>::path(
+                    rest,
+                )
+            }
+            _ => ::transcode::validate::MaskPath::Unknown,
+        }
+    }
+}
 impl ::transcode::json::Message for Mover {
     fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
@@ -1131,6 +1241,7 @@ pub mod shelves {
         service: "golden.v1.Shelves",
         name: "UpdateShelf",
         path: "/golden.v1.Shelves/UpdateShelf",
+        client_streaming: false,
         server_streaming: false,
         scopes: &["shelves:write"],
         public: false,
@@ -1138,6 +1249,7 @@ pub mod shelves {
         audit: false,
         idempotency: ::transcode::Idempotency::Unknown,
         idempotency_key: true,
+        max_request_bytes: None,
         success_status: 200u16,
         cache_control: "no-store",
         envelope: Some("2.0"),
@@ -1148,6 +1260,7 @@ pub mod shelves {
         service: "golden.v1.Shelves",
         name: "WatchShelves",
         path: "/golden.v1.Shelves/WatchShelves",
+        client_streaming: false,
         server_streaming: true,
         scopes: &["shelves:read"],
         public: false,
@@ -1155,13 +1268,57 @@ pub mod shelves {
         audit: false,
         idempotency: ::transcode::Idempotency::Unknown,
         idempotency_key: false,
+        max_request_bytes: None,
+        success_status: 200u16,
+        cache_control: "no-store",
+        envelope: Some("2.0"),
+        reasons: &::transcode::ReasonTable::CANONICAL,
+    };
+    ///`golden.v1.Shelves/ExportShelves`.
+    pub static EXPORT_SHELVES: ::transcode::MethodSpec = ::transcode::MethodSpec {
+        service: "golden.v1.Shelves",
+        name: "ExportShelves",
+        path: "/golden.v1.Shelves/ExportShelves",
+        client_streaming: false,
+        server_streaming: true,
+        scopes: &["shelves:read"],
+        public: false,
+        rate_class: ::transcode::RateClass::Default,
+        audit: false,
+        idempotency: ::transcode::Idempotency::Unknown,
+        idempotency_key: false,
+        max_request_bytes: None,
+        success_status: 200u16,
+        cache_control: "no-store",
+        envelope: Some("2.0"),
+        reasons: &::transcode::ReasonTable::CANONICAL,
+    };
+    ///`golden.v1.Shelves/ImportShelves`.
+    pub static IMPORT_SHELVES: ::transcode::MethodSpec = ::transcode::MethodSpec {
+        service: "golden.v1.Shelves",
+        name: "ImportShelves",
+        path: "/golden.v1.Shelves/ImportShelves",
+        client_streaming: true,
+        server_streaming: false,
+        scopes: &["shelves:write"],
+        public: false,
+        rate_class: ::transcode::RateClass::Default,
+        audit: false,
+        idempotency: ::transcode::Idempotency::Unknown,
+        idempotency_key: false,
+        max_request_bytes: Some(50000000),
         success_status: 200u16,
         cache_control: "no-store",
         envelope: Some("2.0"),
         reasons: &::transcode::ReasonTable::CANONICAL,
     };
     /// All of them.
-    pub static METHODS: &[&::transcode::MethodSpec] = &[&UPDATE_SHELF, &WATCH_SHELVES];
+    pub static METHODS: &[&::transcode::MethodSpec] = &[
+        &UPDATE_SHELF,
+        &WATCH_SHELVES,
+        &EXPORT_SHELVES,
+        &IMPORT_SHELVES,
+    ];
 }
 fn update_shelf_resource(
     request: &UpdateShelfRequest,
@@ -1176,6 +1333,16 @@ fn update_shelf_resource(
 }
 fn watch_shelves_resource(
     _: &WatchShelvesRequest,
+) -> ::core::option::Option<&::core::primitive::str> {
+    None
+}
+fn export_shelves_resource(
+    _: &WatchShelvesRequest,
+) -> ::core::option::Option<&::core::primitive::str> {
+    None
+}
+fn import_shelves_resource(
+    _: &ImportShelvesRequest,
 ) -> ::core::option::Option<&::core::primitive::str> {
     None
 }
@@ -1231,6 +1398,43 @@ for ShelvesStack<S, P> {
             )
             .await
     }
+    type ExportShelvesStream = ::transcode::policy::BoxStream<
+        super::super::google::api::HttpBody,
+    >;
+    async fn export_shelves(
+        &self,
+        request: ::transcode::tonic::Request<WatchShelvesRequest>,
+    ) -> ::std::result::Result<
+        ::transcode::tonic::Response<Self::ExportShelvesStream>,
+        ::transcode::tonic::Status,
+    > {
+        ::transcode::policy::server_streaming(
+                &*self.policy,
+                &shelves::EXPORT_SHELVES,
+                export_shelves_resource,
+                request,
+                |request| { self.service.export_shelves(request) },
+            )
+            .await
+    }
+    async fn import_shelves(
+        &self,
+        request: ::transcode::tonic::Request<
+            ::transcode::tonic::Streaming<ImportShelvesRequest>,
+        >,
+    ) -> ::std::result::Result<
+        ::transcode::tonic::Response<Shelf>,
+        ::transcode::tonic::Status,
+    > {
+        ::transcode::policy::client_streaming(
+                &self.policy,
+                &shelves::IMPORT_SHELVES,
+                import_shelves_resource,
+                request,
+                |request| { self.service.import_shelves(request) },
+            )
+            .await
+    }
 }
 impl<
     S: shelves_server::Shelves,
@@ -1238,7 +1442,7 @@ impl<
 > ::transcode::rest::Service for ShelvesStack<S, P> {
     fn bindings(&self) -> &'static [::transcode::Binding] {
         use shelves::*;
-        static BINDINGS: [::transcode::Binding; 2usize] = [
+        static BINDINGS: [::transcode::Binding; 4usize] = [
             ::transcode::Binding {
                 method: "PATCH",
                 template: "/v2/{shelf.name=shelves/*}",
@@ -1273,6 +1477,33 @@ impl<
                 body: ::transcode::Body::None,
                 spec: &WATCH_SHELVES,
             },
+            ::transcode::Binding {
+                method: "GET",
+                template: "/v2/shelves:export",
+                segments: &[
+                    ::transcode::Segment::Literal("v2"),
+                    ::transcode::Segment::Literal("shelves"),
+                ],
+                verb: Some("export"),
+                variables: &[],
+                body: ::transcode::Body::None,
+                spec: &EXPORT_SHELVES,
+            },
+            ::transcode::Binding {
+                method: "POST",
+                template: "/v2/shelves:import",
+                segments: &[
+                    ::transcode::Segment::Literal("v2"),
+                    ::transcode::Segment::Literal("shelves"),
+                ],
+                verb: Some("import"),
+                variables: &[],
+                body: ::transcode::Body::Field {
+                    json_name: "table",
+                    proto_name: "table",
+                },
+                spec: &IMPORT_SHELVES,
+            },
         ];
         &BINDINGS
     }
@@ -1288,14 +1519,14 @@ impl<
             0usize => {
                 const UNARY: ::transcode::rest::Unary<UpdateShelfRequest, Shelf> = ::transcode::rest::Unary {
                     input: ::transcode::rest::Input {
-                        decode: |json, context| {
+                        decode: ::transcode::rest::Decode::Json(|json, context| {
                             let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
                             let body = ::transcode::json::field_from_slice::<
                                 ::transcode::json::kind::Message<Shelf>,
                             >(json, ("shelf", "shelf"), context)?;
                             request.shelf = body;
                             Ok(request)
-                        },
+                        }),
                         decode_binary: Some(|bytes| {
                             let mut request = <UpdateShelfRequest as ::core::default::Default>::default();
                             let body = Some(::transcode::prost::Message::decode(bytes)?);
@@ -1316,10 +1547,10 @@ impl<
                         resource: update_shelf_resource,
                         if_match: None,
                     },
-                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                    encode: ::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(
                         json,
                         answer,
-                    ),
+                    )),
                     binary: Some(::transcode::prost::Message::encode_to_vec),
                     whole: false,
                     location: Some(|answer| {
@@ -1347,7 +1578,7 @@ impl<
                     WatchShelvesResponse,
                 > = ::transcode::rest::Streaming {
                     input: ::transcode::rest::Input {
-                        decode: |_, _| Ok(::core::default::Default::default()),
+                        decode: ::transcode::rest::Decode::Nothing,
                         decode_binary: None,
                         given: |_, _| false,
                         mask: None,
@@ -1355,10 +1586,10 @@ impl<
                         resource: watch_shelves_resource,
                         if_match: None,
                     },
-                    encode: |answer, json| ::transcode::serde_json::to_writer(
+                    encode: ::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(
                         json,
                         answer,
-                    ),
+                    )),
                     id: Some(|message| &message.token),
                 };
                 ::std::boxed::Box::pin(
@@ -1367,6 +1598,77 @@ impl<
                             &*self.policy,
                             &STREAMING,
                             |request| { self.service.watch_shelves(request) },
+                        ),
+                )
+            }
+            2usize => {
+                const STREAMING: ::transcode::rest::Streaming<
+                    WatchShelvesRequest,
+                    super::super::google::api::HttpBody,
+                > = ::transcode::rest::Streaming {
+                    input: ::transcode::rest::Input {
+                        decode: ::transcode::rest::Decode::Nothing,
+                        decode_binary: None,
+                        given: |_, _| false,
+                        mask: None,
+                        last_event_id: None,
+                        resource: export_shelves_resource,
+                        if_match: None,
+                    },
+                    encode: ::transcode::rest::Encode::Raw(|answer| {
+                        let body = ::core::mem::take(answer);
+                        ::transcode::rest::RawBody {
+                            content_type: body.content_type,
+                            data: body.data.into(),
+                        }
+                    }),
+                    id: None,
+                };
+                ::std::boxed::Box::pin(
+                    call
+                        .server_streaming(
+                            &*self.policy,
+                            &STREAMING,
+                            |request| { self.service.export_shelves(request) },
+                        ),
+                )
+            }
+            3usize => {
+                const UNARY: ::transcode::rest::Unary<ImportShelvesRequest, Shelf> = ::transcode::rest::Unary {
+                    input: ::transcode::rest::Input {
+                        decode: ::transcode::rest::Decode::Raw(|body| {
+                            let mut request = <ImportShelvesRequest as ::core::default::Default>::default();
+                            let body = Some(super::super::google::api::HttpBody {
+                                content_type: body.content_type,
+                                data: body.data.into(),
+                                ..::core::default::Default::default()
+                            });
+                            request.table = body;
+                            request
+                        }),
+                        decode_binary: None,
+                        given: |_, _| false,
+                        mask: None,
+                        last_event_id: None,
+                        resource: import_shelves_resource,
+                        if_match: None,
+                    },
+                    encode: ::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(
+                        json,
+                        answer,
+                    )),
+                    binary: Some(::transcode::prost::Message::encode_to_vec),
+                    whole: true,
+                    location: None,
+                    links: None,
+                    etag: None,
+                };
+                ::std::boxed::Box::pin(
+                    call
+                        .client_streaming(
+                            &*self.policy,
+                            &UNARY,
+                            |request| self.service.import_shelves(request),
                         ),
                 )
             }

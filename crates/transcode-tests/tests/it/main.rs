@@ -3,9 +3,14 @@
 mod binary;
 mod compression;
 mod errors;
+mod files;
+mod form;
 mod grpc;
 mod idempotency;
+mod intake;
 mod link;
 mod properties;
 mod rest;
 mod stream;
+mod together;
+mod upload;

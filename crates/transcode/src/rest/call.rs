@@ -7,22 +7,22 @@ use futures_core::Stream;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use prost::Message;
-use prost_types::FieldMask;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use super::accept::Format;
 use super::form::Form;
 use super::link::Links;
+use super::messages::Many;
+use super::raw::{self, Begun, RawBody};
+use super::request::{Input, One, Source};
 use super::stream::{self, Framing};
-use super::{Body, Problem, RequestContext, Transcoder, accept, bind, body, etag, form, render};
-use crate::Violations;
+use super::{Body, Problem, RequestContext, Transcoder, accept, etag, form, render};
 use crate::idempotency;
-use crate::json::{self, Binder};
-use crate::policy::{Policy, Resource};
+use crate::json::Binder;
+use crate::policy::{BoxStream, Policy};
 use crate::rendered::{self, AcceptsJson};
-use crate::spec::{self, Binding};
-use crate::status;
+use crate::spec::Binding;
 use crate::validate::Validate;
 
 /// A request whose binding was found.
@@ -33,36 +33,28 @@ pub struct Call {
     pub(super) transcoder: Transcoder,
 }
 
-/// Reads a message from its bytes.
-pub type Decode<M> = fn(&[u8]) -> Result<M, prost::DecodeError>;
-
-/// How a request becomes a message; generated.
-pub struct Input<Req> {
-    /// Reads the body into a request. Fails only on text that is not JSON.
-    pub decode: fn(&[u8], &mut json::Context) -> Result<Req, serde_json::Error>,
-    /// Reads a binary body into a request, where the body is a message.
-    pub decode_binary: Option<Decode<Req>>,
-    /// Whether the field of a variable of the path, by its number, has a value. Asked of requests that came in binary.
-    pub given: fn(&Req, usize) -> bool,
-    /// Where a request says which fields of the body's message are meant: where it does not, those that a body in JSON
-    /// names, in proto paths.
-    pub mask: Option<fn(&mut Req) -> &mut Option<FieldMask>>,
-    /// Puts the Last-Event-ID header into the request.
-    pub last_event_id: Option<fn(&mut Req, String)>,
-    /// Names what a request is about.
-    pub resource: Resource<Req>,
-    /// Puts the tags of the If-Match header into the request.
-    pub if_match: Option<fn(&mut Req, Vec<String>)>,
+/// How the body of an answer is made; generated.
+pub enum Encode<Res> {
+    /// Writes the JSON.
+    Json(ToJson<Res>),
+    /// Takes the bytes out of an answer that is, or holds, `google.api.HttpBody`. They are never wrapped.
+    Raw(fn(&mut Res) -> RawBody),
 }
+
+/// Writes the JSON of a message; generated.
+pub type ToJson<Res> = fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>;
+
+/// Writes a message in the binary form; generated.
+pub type ToBinary<Res> = fn(&Res) -> Vec<u8>;
 
 /// What is particular to a binding of a unary RPC; generated.
 pub struct Unary<Req, Res> {
     /// How a request becomes a message.
     pub input: Input<Req>,
-    /// Writes the JSON of an answer.
-    pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
-    /// The bytes of an answer in the binary form, where its body is a message.
-    pub binary: Option<fn(&Res) -> Vec<u8>>,
+    /// How its body is made of an answer.
+    pub encode: Encode<Res>,
+    /// Writes it in the binary form, where it is a message, and not bytes as they are.
+    pub binary: Option<ToBinary<Res>>,
     /// Whether the JSON of the answer's message is all that is needed of it, so that it may be ready made.
     pub whole: bool,
     /// The Location header of an answer.
@@ -77,8 +69,8 @@ pub struct Unary<Req, Res> {
 pub struct Streaming<Req, Res> {
     /// How a request becomes a message.
     pub input: Input<Req>,
-    /// Writes the JSON of a message of the answer.
-    pub encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    /// How the body is made of messages of the answer.
+    pub encode: Encode<Res>,
     /// The id of a message, with which a reader asks for what comes after it.
     pub id: Option<fn(&Res) -> &str>,
 }
@@ -106,7 +98,7 @@ impl Known {
 }
 
 /// Why a call has no answer.
-enum Failure {
+pub(super) enum Failure {
     /// What HTTP has a status of its own for.
     Problem(Problem),
     /// What gRPC would say.
@@ -145,79 +137,46 @@ impl Reply {
 
 impl Call {
     /// Makes a unary call.
-    pub async fn unary<P, Req, Res, F>(
+    pub fn unary<P, Req, Res, F>(
         self,
         policy: &P,
         unary: &Unary<Req, Res>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
         Req: Binder + Validate + Message + Default,
         Res: Message + Default + 'static,
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
-        let (form, refused) = self.form(unary);
-        let reply = self.reply(match refused {
-            Some(_) => accept::error(&self.parts.headers),
-            None => form,
-        });
-        let links = unary.links.as_ref();
-        let links = links.map(|links| (links, self.parts.uri.clone()));
-        let known = Known::of(unary, self.binding, &self.parts.headers);
-        let spec = reply.binding.spec;
-        let handler = |mut request: Request<Req>| {
-            // What is kept is a message.
-            if unary.whole && form == Form::Json && !spec.idempotency_key {
-                request.extensions_mut().insert(AcceptsJson);
-            }
-            idempotency::call(policy, spec, request, handler)
-        };
-        match self.run(policy, &unary.input, refused, handler).await {
-            Ok((answer, admission)) => {
-                let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
-                let known = match (&known, tag) {
-                    (Some(Known(known)), Some(tag)) => etag::known(known, tag, form.tag_suffix()),
-                    _ => None,
-                };
-                let mut response = match known {
-                    Some(tag) => render::not_modified(reply.binding.spec, &tag),
-                    None => render::answer(
-                        reply.transcoder.settings(),
-                        reply.context.as_ref(),
-                        reply.binding.spec,
-                        unary,
-                        &answer,
-                        form,
-                    ),
-                };
-                if response.status() != StatusCode::NO_CONTENT {
-                    render::vary(response.headers_mut(), "accept");
-                }
-                if let Some((links, uri)) = links
-                    && response.status().is_success()
-                {
-                    links.insert(&uri, rendered::message(&answer), response.headers_mut());
-                }
-                if let Some(tag) = tag.and_then(|tag| etag::header_value(tag, form.tag_suffix()))
-                    && response.status().is_success()
-                {
-                    response.headers_mut().insert(header::ETAG, tag);
-                }
-                policy.annotate(reply.binding.spec, &admission, response.headers_mut());
-                response
-            }
-            Err(failure) => reply.failure(failure),
-        }
+        let spec = self.binding.spec;
+        let handler = |request| idempotency::call(policy, spec, request, handler);
+        self.answer(policy, unary, One(&unary.input), handler)
+    }
+
+    /// Makes a call whose request is a stream.
+    pub fn client_streaming<P, Req, Res, F>(
+        self,
+        policy: &P,
+        unary: &Unary<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
+    ) -> impl Future<Output = Response<Body>>
+    where
+        P: Policy,
+        Req: Binder + Validate + Message + Default + 'static,
+        Res: Send + 'static,
+        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
+    {
+        self.answer(policy, unary, Many::new(&unary.input), handler)
     }
 
     /// Makes a call whose answer is a stream.
-    pub async fn server_streaming<P, Req, Res, S, F>(
+    pub fn server_streaming<P, Req, Res, S, F>(
         self,
         policy: &P,
         streaming: &Streaming<Req, Res>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Response<Body>>
     where
         P: Policy,
         Req: Binder + Validate + Message + Default,
@@ -225,38 +184,161 @@ impl Call {
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
+        self.stream(policy, streaming, One(&streaming.input), handler)
+    }
+
+    /// Makes a call whose request and whose answer are streams.
+    pub fn bidi_streaming<P, Req, Res, S, F>(
+        self,
+        policy: &P,
+        streaming: &Streaming<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
+    ) -> impl Future<Output = Response<Body>>
+    where
+        P: Policy,
+        Req: Binder + Validate + Message + Default + 'static,
+        Res: Send + 'static,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+    {
+        self.stream(policy, streaming, Many::new(&streaming.input), handler)
+    }
+
+    /// Calls a handler whose answer is one message.
+    async fn answer<P, Req, Res, M, F>(
+        self,
+        policy: &P,
+        unary: &Unary<Req, Res>,
+        source: impl Source<M>,
+        handler: impl FnOnce(Request<M>) -> F + Send,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Res: Send + 'static,
+        M: Send,
+        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
+    {
+        let (form, refused) = self.form(unary);
+        let reply = self.reply(match (&refused, &unary.encode) {
+            (None, Encode::Json(_)) => form,
+            _ => accept::error(&self.parts.headers),
+        });
+        let links = unary.links.as_ref();
+        let links = links.map(|links| (links, self.parts.uri.clone()));
+        let known = Known::of(unary, self.binding, &self.parts.headers);
+        let spec = reply.binding.spec;
+        let handler = |mut request: Request<M>| {
+            // What is kept is a message.
+            if unary.whole && form == Form::Json && !spec.idempotency_key {
+                request.extensions_mut().insert(AcceptsJson);
+            }
+            handler(request)
+        };
+        let (mut answer, admission) = match self.run(policy, &source, refused, handler).await {
+            Ok(answered) => answered,
+            Err(failure) => return reply.failure(failure),
+        };
+        let tag = unary.etag.and_then(|etag| etag(rendered::message(&answer)));
+        let known = match (&known, tag) {
+            (Some(Known(known)), Some(tag)) => etag::known(known, tag, form.tag_suffix()),
+            _ => None,
+        };
+        let tag = tag.and_then(|tag| etag::header_value(tag, form.tag_suffix()));
+        let made = if let Some(tag) = known {
+            Some(render::not_modified(spec, &tag))
+        } else {
+            let (settings, context) = (reply.transcoder.settings(), reply.context.as_ref());
+            render::answer(settings, context, spec, unary, &mut answer, form)
+        };
+        let Some(mut response) = made else {
+            // The handler answered with what has no form in HTTP, such as a time out of range.
+            let mut problem = Problem::unexpected();
+            policy.annotate(spec, &admission, &mut problem.headers);
+            return reply.failure(Failure::Problem(problem));
+        };
+        // Bytes are the same whatever a caller takes.
+        if response.status() != StatusCode::NO_CONTENT && matches!(unary.encode, Encode::Json(_)) {
+            render::vary(response.headers_mut(), "accept");
+        }
+        if let Some((links, uri)) = links
+            && response.status().is_success()
+        {
+            links.insert(&uri, rendered::message(&answer), response.headers_mut());
+        }
+        if let Some(tag) = tag
+            && response.status().is_success()
+        {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
+    }
+
+    /// Calls a handler whose answer is a stream.
+    async fn stream<P, Req, Res, M, S, F>(
+        self,
+        policy: &P,
+        streaming: &Streaming<Req, Res>,
+        source: impl Source<M>,
+        handler: impl FnOnce(Request<M>) -> F + Send,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Res: Send + 'static,
+        M: Send,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+    {
         let reply = self.reply(accept::error(&self.parts.headers));
+        let spec = reply.binding.spec;
         let format = Format::accepted(&self.parts.headers);
-        let refused = format.is_none().then(|| {
+        let is_raw = matches!(streaming.encode, Encode::Raw(_));
+        let refused = (!is_raw && format.is_none()).then(|| {
             Problem::not_acceptable("text/event-stream, application/x-ndjson or application/json")
         });
-        let spec = reply.binding.spec;
-        let framing = Framing {
-            format: format.unwrap_or(Format::EventStream),
-            encode: streaming.encode,
-            id: streaming.id,
-            reasons: spec.reasons,
-        };
-        let heartbeat = reply.transcoder.settings().heartbeat;
-        let opened = match self.run(policy, &streaming.input, refused, handler).await {
-            Ok((answer, admission)) => {
-                let (metadata, messages, _) = answer.into_parts();
-                let messages = policy.stream(spec, admission.clone(), Box::pin(messages));
-                let opened = stream::answer(framing, heartbeat, messages).await;
-                let mut response = match opened {
-                    Ok(mut response) => {
-                        render::vary(response.headers_mut(), "accept");
-                        response
-                    }
-                    Err(status) => reply.failure(Failure::Status(status)),
-                };
-                render::metadata(&metadata, response.headers_mut());
-                policy.annotate(spec, &admission, response.headers_mut());
-                Ok(response)
+        let open = async move |request| {
+            let (metadata, messages, extensions) = handler(request).await?.into_parts();
+            let mut messages: BoxStream<Res> = Box::pin(messages);
+            if is_raw {
+                // A part of the call, since the answer begins with it.
+                messages = Box::pin(Begun::with(messages).await?);
             }
-            Err(failure) => Err(failure),
+            Ok(tonic::Response::from_parts(metadata, messages, extensions))
         };
-        opened.unwrap_or_else(|failure| reply.failure(failure))
+        let (answer, admission) = match self.run(policy, &source, refused, open).await {
+            Ok(answered) => answered,
+            Err(failure) => return reply.failure(failure),
+        };
+        let (metadata, messages, _) = answer.into_parts();
+        let messages = policy.stream(spec, admission.clone(), messages);
+        let opened = match streaming.encode {
+            Encode::Json(encode) => {
+                let framing = Framing {
+                    format: format.unwrap_or(Format::EventStream),
+                    encode,
+                    id: streaming.id,
+                    binding: reply.binding,
+                };
+                let heartbeat = reply.transcoder.settings().heartbeat;
+                stream::answer(framing, heartbeat, messages).await
+            }
+            Encode::Raw(take) => raw::stream(take, spec.cache_control, messages).await,
+        };
+        let mut response = match opened {
+            Ok(mut response) => {
+                if !is_raw {
+                    render::vary(response.headers_mut(), "accept");
+                }
+                response
+            }
+            Err(status) => {
+                let late = source.late(&status);
+                reply.failure(late.map_or(Failure::Status(status), Failure::Problem))
+            }
+        };
+        render::metadata(&metadata, response.headers_mut());
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     fn reply(&self, form: Form) -> Reply {
@@ -269,8 +351,11 @@ impl Call {
     }
 
     /// The form of the answer, or the error of a caller that takes none of those it has. What has no body is refused to
-    /// nobody.
+    /// nobody, and neither are bytes, which have the one form.
     fn form<Req, Res>(&self, unary: &Unary<Req, Res>) -> (Form, Option<Problem>) {
+        if let Encode::Raw(_) = unary.encode {
+            return (Form::Json, None);
+        }
         if self.binding.spec.success_status == 204 {
             return (accept::error(&self.parts.headers), None);
         }
@@ -284,26 +369,24 @@ impl Call {
         }
     }
 
-    /// Lets the call in, makes its message and calls the handler, unless HTTP has something to refuse.
-    async fn run<P, Req, T, F>(
+    /// Lets the call in, makes what its handler is given and calls it, unless HTTP has something to refuse.
+    async fn run<P, M, T, F>(
         mut self,
         policy: &P,
-        input: &Input<Req>,
+        source: &impl Source<M>,
         refused: Option<Problem>,
-        handler: impl FnOnce(Request<Req>) -> F + Send,
+        handler: impl FnOnce(Request<M>) -> F + Send,
     ) -> Result<(T, P::Admission), Failure>
     where
         P: Policy,
-        Req: Binder + Validate + Message + Default,
+        M: Send,
         T: Send,
         F: Future<Output = Result<T, Status>> + Send,
     {
         let binding = self.binding;
         let spec = binding.spec;
-        let metadata = forwarded(
-            &self.parts.headers,
-            self.transcoder.settings().forwarded_headers,
-        );
+        let settings = self.transcoder.settings();
+        let metadata = forwarded(&self.parts.headers, settings.forwarded_headers);
         let admission = policy
             .admit(spec, &metadata, &mut self.parts.extensions)
             .await
@@ -312,11 +395,12 @@ impl Call {
         let mut problem = None;
         let call = async {
             let concerns = |resource: &str| policy.concerns(&admission, resource);
-            let bound = match refused {
+            let (parts, body) = (&self.parts, self.body);
+            let made = match refused {
                 Some(refused) => Err(Failure::Problem(refused)),
-                None => self.bind(input, concerns).await,
+                None => source.open(binding, parts, body, settings, concerns).await,
             };
-            let message = bound.map_err(|failure| match failure {
+            let made = made.map_err(|failure| match failure {
                 Failure::Status(status) => status,
                 Failure::Problem(found) => {
                     let status = Status::new(found.code, found.message.clone());
@@ -324,12 +408,7 @@ impl Call {
                     status
                 }
             })?;
-            handler(Request::from_parts(
-                metadata,
-                self.parts.extensions,
-                message,
-            ))
-            .await
+            handler(Request::from_parts(metadata, self.parts.extensions, made)).await
         };
         let result = {
             // By reference: what is handed from layer to layer is copied into each of them.
@@ -339,7 +418,9 @@ impl Call {
         match result {
             Ok(answer) => Ok((answer, admission)),
             Err(status) => {
-                let mut problem = problem.unwrap_or_else(|| render::problem(binding, &status));
+                let mut problem = problem
+                    .or_else(|| source.late(&status))
+                    .unwrap_or_else(|| render::problem(binding, &status));
                 policy.annotate(spec, &admission, &mut problem.headers);
                 Err(Failure::Problem(problem))
             }
@@ -351,104 +432,6 @@ impl Call {
         self.transcoder
             .answer(&self.parts.extensions, Problem::no_such_resource())
     }
-
-    /// Makes the request message of body, path and query, and checks it. What can't be read and what breaks a rule is
-    /// reported together.
-    async fn bind<Req: Binder + Validate + Message + Default>(
-        &mut self,
-        input: &Input<Req>,
-        concerns: impl Fn(&str),
-    ) -> Result<Req, Failure> {
-        let Self {
-            parts,
-            body,
-            binding,
-            transcoder,
-        } = self;
-        let body = std::mem::replace(body, Body::empty());
-        let settings = transcoder.settings();
-        let path = parts.uri.path();
-        // What a body names is known of JSON only.
-        let (mut message, mut context, named) = if binding.body == spec::Body::None {
-            body::refuse(body).await.map_err(Failure::Problem)?;
-            let (mut message, mut context) = (Req::default(), json::Context::new());
-            bind::path(&mut message, binding, path, &[], &mut context);
-            (message, context, Some(Vec::new()))
-        } else {
-            match (Form::of_body(&parts.headers), input.decode_binary) {
-                (Some(Form::Json), _) => {
-                    let bytes = body::read_message(&parts.headers, body, settings);
-                    let bytes = bytes.await.map_err(Failure::Problem)?;
-                    let mut context = json::Context::with_mask();
-                    let mut message = (input.decode)(&bytes, &mut context)
-                        .map_err(|error| malformed("Malformed JSON", &error))?;
-                    let (violations, named) = context.finish();
-                    let mut context = json::Context::continuing(violations);
-                    bind::path(&mut message, binding, path, &named, &mut context);
-                    (message, context, Some(named))
-                }
-                (Some(Form::Binary(_)), Some(decode)) => {
-                    let bytes = body::read_message(&parts.headers, body, settings);
-                    let bytes = bytes.await.map_err(Failure::Problem)?;
-                    let mut message = decode(&bytes)
-                        .map_err(|error| malformed("Malformed protobuf message", &error))?;
-                    let mut context = json::Context::new();
-                    bind::path_over(&mut message, binding, path, input.given, &mut context);
-                    (message, context, None)
-                }
-                (_, decode) => {
-                    let problem = form::unsupported(parts, decode.is_some());
-                    return Err(Failure::Problem(problem));
-                }
-            }
-        };
-        bind::query(
-            &mut message,
-            binding,
-            parts.uri.query().unwrap_or_default(),
-            &mut context,
-        );
-        if let (Some(mask), spec::Body::Field { proto_name, .. }) = (input.mask, binding.body) {
-            let inside = |path: &String| {
-                path.strip_prefix(proto_name)?
-                    .strip_prefix('.')
-                    .map(str::to_owned)
-            };
-            match (mask(&mut message), named) {
-                (Some(_), _) => {}
-                (mask, Some(named)) => {
-                    let paths = named.iter().filter_map(inside).collect();
-                    *mask = Some(FieldMask { paths });
-                }
-                (None, None) => context.violations.add_at(
-                    "updateMask",
-                    "Is required: a binary body does not say which fields it names",
-                ),
-            }
-        }
-        if let Some(resume) = input.last_event_id {
-            bind::last_event_id(&mut message, &parts.headers, resume, &mut context);
-        }
-        if let Some(put) = input.if_match {
-            bind::if_match(&mut message, &parts.headers, put, &mut context);
-        }
-        if let Some(resource) = (input.resource)(&message) {
-            concerns(resource);
-        }
-        let (mut violations, _) = context.finish();
-        // On its own: an update mask drops what is wrong with fields it leaves alone, but never what can't be read.
-        let mut broken = Violations::new();
-        message.validate(&mut broken);
-        violations.extend(broken);
-        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
-        Ok(message)
-    }
-}
-
-/// The error of a body that can't be read.
-fn malformed(message: &str, error: &dyn std::error::Error) -> Failure {
-    let problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
-    Failure::Problem(problem.with_detail("body", error.to_string()))
 }
 
 /// The headers a handler may see, as metadata.

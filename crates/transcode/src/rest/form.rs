@@ -9,6 +9,12 @@ use super::Problem;
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
 
+/// The media type of lines of JSON.
+pub(super) const LINES: &str = "application/x-ndjson";
+
+/// The media type of forms of HTML that may hold files.
+pub(super) const MULTIPART: &str = "multipart/form-data";
+
 /// The media types of the binary form, the usual one first.
 pub(super) const BINARY: [&str; 3] = [
     "application/x-protobuf",
@@ -36,26 +42,41 @@ impl Form {
 
     /// What the body of a request says it is; none for what is neither.
     pub(super) fn of_body(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return None;
-        };
-        let value = value.to_str().ok()?;
-        let mut parts = value.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default();
+        let (essence, mut parameters) = content_type(headers)?;
         if let Some(media) = BINARY
             .into_iter()
             .find(|media| essence.eq_ignore_ascii_case(media))
         {
             return Some(Self::Binary(media));
         }
-        let utf8 = parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
-        });
-        (utf8 && is_json(essence)).then_some(Self::Json)
+        (is_json(essence) && parameters.all(is_utf8)).then_some(Self::Json)
+    }
+}
+
+/// Whether a body says it is lines of JSON.
+pub(super) fn is_lines(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|(essence, mut parameters)| {
+        essence.eq_ignore_ascii_case(LINES) && parameters.all(is_utf8)
+    })
+}
+
+/// The type of a body and its parameters; none for what says none, or several.
+fn content_type(headers: &HeaderMap) -> Option<(&str, impl Iterator<Item = &str>)> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let mut parts = value.to_str().ok()?.split(';').map(str::trim);
+    Some((parts.next().unwrap_or_default(), parts))
+}
+
+/// Whether a parameter of a type says nothing of another charset.
+fn is_utf8(parameter: &str) -> bool {
+    match parameter.split_once('=') {
+        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
     }
 }
 
@@ -82,25 +103,22 @@ pub(super) const fn offered(has_binary: bool) -> &'static str {
     }
 }
 
-/// The error of a body of another type, with the types that are read.
-pub(super) fn unsupported(parts: &Parts, has_binary: bool) -> Problem {
-    let types = if has_binary {
-        "application/json, application/x-protobuf"
-    } else {
-        JSON
-    };
+/// The error of a body of another type than those that are read.
+pub(super) fn unsupported(parts: &Parts, types: &[&str]) -> Problem {
     let name = match parts.method {
         Method::POST => header::HeaderName::from_static("accept-post"),
         Method::PATCH => header::HeaderName::from_static("accept-patch"),
         // As RFC 9110, 12.5.1 has it: in an answer, what a later request may be.
         _ => header::ACCEPT,
     };
+    let (last, others) = types.split_last().unwrap_or((&JSON, &[]));
+    let or = if others.is_empty() { "" } else { " or " };
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::InvalidArgument,
-        format!("Content-Type must be {}", offered(has_binary)),
+        format!("Content-Type must be {}{or}{last}", others.join(", ")),
     )
-    .with_header(name, types)
+    .with_header(name, &types.join(", "))
 }
 
 #[cfg(test)]

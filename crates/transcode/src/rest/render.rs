@@ -12,9 +12,10 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::call::{Encode, ToJson};
 use super::details::{self, Fields};
 use super::form::{Form, JSON};
-use super::{Body, RequestContext, Settings, Unary, etag, rpc};
+use super::{Body, RequestContext, Settings, Unary, etag, raw, rpc};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -62,6 +63,12 @@ impl Problem {
             "Method not allowed",
         )
         .with_header(header::ALLOW, &allowed.join(", "))
+    }
+
+    /// The error of a fault of the service, of which a caller is told nothing.
+    pub(super) fn unexpected() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, Code::Internal, UNEXPECTED)
     }
 
     /// Adds to `error.details`.
@@ -178,80 +185,71 @@ const ENVELOPE: usize = 192;
 /// Headers of an answer, about: with those of the layers around, so that the map need not grow.
 const HEADERS: usize = 12;
 
-/// The answer of a handler.
+/// The answer of a handler, in a form that it has; none for what has no form in HTTP. Bytes are taken out of it.
 pub(super) fn answer<Req, Res>(
     settings: &Settings,
     context: Option<&RequestContext>,
     spec: &MethodSpec,
     unary: &Unary<Req, Res>,
-    answer: &tonic::Response<Res>,
+    answer: &mut tonic::Response<Res>,
     form: Form,
-) -> Response<Body>
-where
-    Res: 'static,
-{
-    let message = answer.get_ref();
+) -> Option<Response<Body>> {
     let status = StatusCode::from_u16(spec.success_status).unwrap_or(StatusCode::OK);
-    let mut response = if status == StatusCode::NO_CONTENT {
-        Response::new(Body::empty())
-    } else if let (Form::Binary(media), Some(encode)) = (form, unary.binary) {
-        message_response(encode(message), media)
-    } else {
-        let ready = answer.extensions().get::<Json>();
-        let length = ready.map_or(EXPECTED, |json| json.0.len());
-        let mut json = Vec::with_capacity(length + ENVELOPE);
-        let write = |json: &mut Vec<u8>| match ready {
-            Some(ready) => {
-                json.extend_from_slice(&ready.0);
-                Ok(())
-            }
-            None => (unary.encode)(message, json),
-        };
-        let written = if let Some(version) = spec.envelope {
-            json.extend_from_slice(br#"{"success":true,"data":"#);
-            write(&mut json).and_then(|()| {
-                json.extend_from_slice(br#","meta":"#);
-                serde_json::to_writer(
-                    &mut json,
-                    &Meta {
-                        settings,
-                        context,
-                        version: Some(version),
-                        trace: false,
-                    },
-                )?;
-                json.push(b'}');
-                Ok(())
-            })
-        } else {
-            write(&mut json)
-        };
-        if written.is_err() {
-            // The handler answered with what has no JSON form, such as a time out of range.
-            let problem = Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Code::Internal,
-                UNEXPECTED,
-            );
-            return problem_of(
-                settings,
-                context,
-                spec.reasons,
-                spec.envelope.is_some(),
-                problem,
-                form,
-            );
+    let location = unary.location.and_then(|find| find(answer.get_ref()));
+    let mut response = match (&unary.encode, form, unary.binary) {
+        _ if status == StatusCode::NO_CONTENT => Response::new(Body::empty()),
+        (Encode::Raw(take), ..) => raw::answer(take(answer.get_mut())).ok()?,
+        (Encode::Json(_), Form::Binary(media), Some(encode)) => {
+            message_response(encode(answer.get_ref()), media)
         }
-        message_response(json, JSON)
+        (Encode::Json(encode), ..) => {
+            message_response(json(settings, context, spec, *encode, answer)?, JSON)
+        }
     };
     *response.status_mut() = status;
     let headers = response.headers_mut();
     insert_static(headers, header::CACHE_CONTROL, spec.cache_control);
     metadata(answer.metadata(), headers);
-    if let Some(location) = unary.location.and_then(|location| location(message)) {
+    if let Some(location) = location {
         insert(headers, header::LOCATION, &location);
     }
-    response
+    Some(response)
+}
+
+/// An answer as JSON, in the envelope where there is one; none for what has no JSON form.
+fn json<Res>(
+    settings: &Settings,
+    context: Option<&RequestContext>,
+    spec: &MethodSpec,
+    encode: ToJson<Res>,
+    answer: &tonic::Response<Res>,
+) -> Option<Vec<u8>> {
+    let ready = answer.extensions().get::<Json>();
+    let length = ready.map_or(EXPECTED, |json| json.0.len());
+    let mut json = Vec::with_capacity(length + ENVELOPE);
+    let write = |json: &mut Vec<u8>| match ready {
+        Some(ready) => {
+            json.extend_from_slice(&ready.0);
+            Ok(())
+        }
+        None => encode(answer.get_ref(), json),
+    };
+    let Some(version) = spec.envelope else {
+        write(&mut json).ok()?;
+        return Some(json);
+    };
+    json.extend_from_slice(br#"{"success":true,"data":"#);
+    write(&mut json).ok()?;
+    json.extend_from_slice(br#","meta":"#);
+    let meta = Meta {
+        settings,
+        context,
+        version: Some(version),
+        trace: false,
+    };
+    serde_json::to_writer(&mut json, &meta).ok()?;
+    json.push(b'}');
+    Some(json)
 }
 
 /// The answer to a caller who has what would be answered, under this tag.
@@ -359,9 +357,9 @@ fn problem_json(
 }
 
 /// The error that ends a stream, as JSON: without an envelope, as the messages before it.
-pub(super) fn rpc_status(reasons: &ReasonTable, status: &Status) -> Vec<u8> {
-    let problem = Problem::from_status(status);
-    serde_json::to_vec(&RpcStatus::of(&problem, reasons)).unwrap_or_default()
+pub(super) fn rpc_status(binding: &Binding, status: &Status) -> Vec<u8> {
+    let problem = problem(binding, status);
+    serde_json::to_vec(&RpcStatus::of(&problem, binding.spec.reasons)).unwrap_or_default()
 }
 
 /// An answer with a message, or an error, in the form of a media type.

@@ -21,9 +21,10 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Code, Status};
 
 use super::accept::Format;
+use super::call::ToJson;
 use super::{Body, render};
 use crate::policy::BoxStream;
-use crate::spec::ReasonTable;
+use crate::spec::Binding;
 use crate::status::UNEXPECTED;
 
 /// The first frame of an event stream: how many milliseconds a browser waits before it comes back.
@@ -32,9 +33,9 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 /// How messages become frames.
 pub(super) struct Framing<Res> {
     pub(super) format: Format,
-    pub(super) encode: fn(&Res, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    pub(super) encode: ToJson<Res>,
     pub(super) id: Option<fn(&Res) -> &str>,
-    pub(super) reasons: &'static ReasonTable,
+    pub(super) binding: &'static Binding,
 }
 
 impl<Res> Framing<Res> {
@@ -67,7 +68,7 @@ impl<Res> Framing<Res> {
             Format::JsonArray if is_first => (br#"{"error":"#, b"}"),
             Format::JsonArray => (br#",{"error":"#, b"}"),
         };
-        let json = render::rpc_status(self.reasons, status);
+        let json = render::rpc_status(self.binding, status);
         [before, &json, after, self.end(), self.closing()].concat()
     }
 

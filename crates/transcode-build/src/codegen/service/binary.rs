@@ -5,11 +5,27 @@ use quote::quote;
 
 use super::super::json::holds_more_than_the_default;
 use super::super::names::{self, Scope, camel, snake};
-use super::call::store;
-use crate::ir::{Binding, Body, Message, Shape, Type};
+use super::decode::store;
+use crate::ir::{Api, Binding, Body, Message, Method, Shape, Type};
+
+/// Whether a request has one message, which is made of its body.
+fn is_read(api: &Api, method: &Method, binding: &Binding) -> bool {
+    binding.body != Body::None
+        && !method.client_streaming
+        && !api.takes_bytes(&method.input, binding)
+}
 
 /// Reads the body, where it is a message.
-pub(super) fn decode(input: &Message, input_path: &TokenStream, binding: &Binding) -> TokenStream {
+pub(super) fn decode(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    input: &Message,
+) -> TokenStream {
+    if !is_read(scope.api, method, binding) {
+        return quote!(None);
+    }
+    let input_path = scope.message(&method.input);
     match &binding.body {
         Body::Whole => quote!(Some(|bytes| ::transcode::prost::Message::decode(bytes))),
         Body::Field(name) => {
@@ -32,7 +48,15 @@ pub(super) fn decode(input: &Message, input_path: &TokenStream, binding: &Bindin
 }
 
 /// Writes the body of an answer, where it is a message.
-pub(super) fn encode(output: &Message, binding: &Binding) -> TokenStream {
+pub(super) fn encode(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    output: &Message,
+) -> TokenStream {
+    if scope.api.answers_bytes(&method.output, binding) {
+        return quote!(None);
+    }
     let Some(name) = &binding.response_body else {
         return quote!(Some(::transcode::prost::Message::encode_to_vec));
     };
@@ -55,9 +79,14 @@ pub(super) fn encode(output: &Message, binding: &Binding) -> TokenStream {
 }
 
 /// Tells of a variable of the path whether its field has a value.
-pub(super) fn given(scope: &Scope<'_>, input: &Message, binding: &Binding) -> TokenStream {
+pub(super) fn given(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    input: &Message,
+) -> TokenStream {
     let variables = &binding.template.variables;
-    if binding.body == Body::None || variables.is_empty() {
+    if !is_read(scope.api, method, binding) || variables.is_empty() {
         return quote!(|_, _| false);
     }
     let arms = variables.iter().enumerate().map(|(index, variable)| {

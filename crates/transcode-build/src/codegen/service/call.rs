@@ -3,10 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::super::names::{self, Scope, camel, snake};
+use super::super::names::{Scope, snake};
 use super::answer::{etag, links, location};
-use super::binary;
-use crate::ir::{Binding, Body, Field, Message, Method, Shape, Type, WellKnown};
+use super::decode::decode;
+use super::{binary, run};
+use crate::ir::{Binding, Body, Message, Method, Shape, Type, WellKnown};
 
 /// The arm that answers requests of one binding.
 pub(super) fn call(
@@ -21,34 +22,15 @@ pub(super) fn call(
     );
     let (input_path, output_path) = (scope.message(&method.input), scope.message(&method.output));
     let function = snake(&method.name);
-    let decode = match &binding.body {
-        Body::None => quote!(|_, _| Ok(::core::default::Default::default())),
-        Body::Whole => quote!(::transcode::json::from_slice),
-        Body::Field(name) => decode_field(scope, input, &input_path, name),
+    let decode = decode(scope, method, binding, input);
+    let decode_binary = binary::decode(scope, method, binding, input);
+    let given = binary::given(scope, method, binding, input);
+    let mask = if scope.api.takes_bytes(&method.input, binding) {
+        quote!(None)
+    } else {
+        update_mask(binding, input)
     };
-    let decode_binary = binary::decode(input, &input_path, binding);
-    let given = binary::given(scope, input, binding);
-    let mask = update_mask(binding, input);
-    let encode = match binding
-        .response_body
-        .as_deref()
-        .and_then(|name| output.field(name))
-    {
-        None => quote!(|answer, json| ::transcode::serde_json::to_writer(json, answer)),
-        Some(field) => {
-            let (kind, slot) = (
-                scope.field_kind(&field.shape, &field.ty),
-                snake(&field.name),
-            );
-            let value = match field.shape {
-                Shape::Optional | Shape::Boxed => {
-                    quote!(answer.#slot.as_ref().map(::transcode::json::As::<#kind>))
-                }
-                _ => quote!(::transcode::json::As::<#kind>(&answer.#slot)),
-            };
-            quote!(|answer, json| ::transcode::serde_json::to_writer(json, &#value))
-        }
-    };
+    let encode = encode(scope, method, binding, output);
     let last_event_id = last_event_id(method, input);
     let resource = format_ident!("{}_resource", snake(&method.name));
     let if_match = input.field(&method.options.if_match).map_or_else(
@@ -58,7 +40,7 @@ pub(super) fn call(
             quote!(Some(|request, tags| request.#slot = tags))
         },
     );
-    let request = input;
+    let (request, run) = (input, run(method));
     let input = quote! {
         ::transcode::rest::Input {
             decode: #decode,
@@ -79,15 +61,17 @@ pub(super) fn call(
                     encode: #encode,
                     id: #id,
                 };
-                ::std::boxed::Box::pin(call.server_streaming(&*self.policy, &STREAMING, |request| {
+                ::std::boxed::Box::pin(call.#run(&*self.policy, &STREAMING, |request| {
                     self.service.#function(request)
                 }))
             }
         };
     }
-    let whole = binding.response_body.is_none() && method.location.is_empty();
+    let whole = binding.response_body.is_none()
+        && method.location.is_empty()
+        && !scope.api.answers_bytes(&method.output, binding);
     let location = location(scope, method, output);
-    let binary = binary::encode(output, binding);
+    let binary = binary::encode(scope, method, binding, output);
     let links = links(scope, method, binding, request, output);
     let etag = etag(scope, method, output);
     quote! {
@@ -101,9 +85,46 @@ pub(super) fn call(
                 links: #links,
                 etag: #etag,
             };
-            ::std::boxed::Box::pin(call.unary(&*self.policy, &UNARY, |request| self.service.#function(request)))
+            ::std::boxed::Box::pin(call.#run(&*self.policy, &UNARY, |request| self.service.#function(request)))
         }
     }
+}
+
+/// How the body of an answer, or of one of its messages, is made.
+fn encode(scope: &Scope<'_>, method: &Method, binding: &Binding, output: &Message) -> TokenStream {
+    let field = binding.response_body.as_deref();
+    let field = field.and_then(|name| output.field(name));
+    if scope.api.answers_bytes(&method.output, binding) {
+        let body = field.map_or_else(
+            || quote!(::core::mem::take(answer)),
+            |field| {
+                let slot = snake(&field.name);
+                quote!(answer.#slot.take().unwrap_or_default())
+            },
+        );
+        return quote! {
+            ::transcode::rest::Encode::Raw(|answer| {
+                let body = #body;
+                ::transcode::rest::RawBody { content_type: body.content_type, data: body.data.into() }
+            })
+        };
+    }
+    let value = field.map_or_else(
+        || quote!(answer),
+        |field| {
+            let (kind, slot) = (
+                scope.field_kind(&field.shape, &field.ty),
+                snake(&field.name),
+            );
+            match field.shape {
+                Shape::Optional | Shape::Boxed => {
+                    quote!(&answer.#slot.as_ref().map(::transcode::json::As::<#kind>))
+                }
+                _ => quote!(&::transcode::json::As::<#kind>(&answer.#slot)),
+            }
+        },
+    );
+    quote!(::transcode::rest::Encode::Json(|answer, json| ::transcode::serde_json::to_writer(json, #value)))
 }
 
 /// Puts the Last-Event-ID into the field that takes it.
@@ -129,55 +150,6 @@ fn sse_id(method: &Method, output: &Message) -> TokenStream {
         quote!(Some(|message| message.#slot.as_deref().unwrap_or_default()))
     } else {
         quote!(Some(|message| &message.#slot))
-    }
-}
-
-fn decode_field(
-    scope: &Scope<'_>,
-    input: &Message,
-    input_path: &TokenStream,
-    name: &str,
-) -> TokenStream {
-    let Some(field) = input.field(name) else {
-        return TokenStream::new();
-    };
-    let (kind, json_name) = (scope.field_kind(&field.shape, &field.ty), &field.json_name);
-    let store = store(input, field);
-    quote! {
-        |json, context| {
-            let mut request = <#input_path as ::core::default::Default>::default();
-            let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
-            #store
-            Ok(request)
-        }
-    }
-}
-
-/// Puts `body`, which may be nothing, into its field of `request`.
-pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
-    let slot = snake(&field.name);
-    match field.shape {
-        Shape::Optional => quote!(request.#slot = body;),
-        Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
-        Shape::Oneof { index, boxed } => {
-            let oneof = &input.oneofs[index];
-            let (oneof_slot, path, variant) = (
-                snake(&oneof.name),
-                names::oneof(&input.path, &oneof.name),
-                camel(&field.name),
-            );
-            let value = if boxed {
-                quote!(::std::boxed::Box::new(body))
-            } else {
-                quote!(body)
-            };
-            quote!(request.#oneof_slot = body.map(|body| #path::#variant(#value));)
-        }
-        _ => quote! {
-            if let Some(body) = body {
-                request.#slot = body;
-            }
-        },
     }
 }
 

@@ -1,0 +1,151 @@
+//! What a body is to a request: JSON, bytes as they are, or a form.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::super::names::{self, Scope, camel, snake};
+use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape};
+
+/// What a body is to a request.
+pub(super) fn decode(
+    scope: &Scope<'_>,
+    method: &Method,
+    binding: &Binding,
+    input: &Message,
+) -> TokenStream {
+    let input_path = scope.message(&method.input);
+    let bytes = scope.api.takes_bytes(&method.input, binding);
+    let body = bytes.then(|| http_body(scope));
+    let field = match &binding.body {
+        Body::None => return quote!(::transcode::rest::Decode::Nothing),
+        Body::Whole => None,
+        Body::Field(name) => input.field(name),
+    };
+    let new = quote!(<#input_path as ::core::default::Default>::default());
+    match (body, field) {
+        (Some(body), None) => quote!(::transcode::rest::Decode::Raw(|body| #body)),
+        (Some(body), Some(field)) => {
+            let store = store(input, field);
+            quote! {
+                ::transcode::rest::Decode::Raw(|body| {
+                    let mut request = #new;
+                    let body = Some(#body);
+                    #store
+                    request
+                })
+            }
+        }
+        (None, None) => {
+            let files = scope.api.files(method, binding);
+            if files.is_empty() {
+                return quote!(::transcode::rest::Decode::Json(
+                    ::transcode::json::from_slice
+                ));
+            }
+            let files = self::files(scope, input, &files);
+            quote!(::transcode::rest::Decode::Form(::transcode::json::from_slice, #files))
+        }
+        (None, Some(field)) => {
+            let (kind, name, json_name) = (
+                scope.field_kind(&field.shape, &field.ty),
+                &field.name,
+                &field.json_name,
+            );
+            let store = store(input, field);
+            quote! {
+                ::transcode::rest::Decode::Json(|json, context| {
+                    let mut request = #new;
+                    let body = ::transcode::json::field_from_slice::<#kind>(json, (#json_name, #name), context)?;
+                    #store
+                    Ok(request)
+                })
+            }
+        }
+    }
+}
+
+/// Puts `body`, which may be nothing, into a field of `request`.
+pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
+    let slot = snake(&field.name);
+    match field.shape {
+        Shape::Optional => quote!(request.#slot = body;),
+        Shape::Boxed => quote!(request.#slot = body.map(::std::boxed::Box::new);),
+        Shape::Oneof { index, boxed } => {
+            let oneof = &input.oneofs[index];
+            let (oneof_slot, path, variant) = (
+                snake(&oneof.name),
+                names::oneof(&input.path, &oneof.name),
+                camel(&field.name),
+            );
+            let value = if boxed {
+                quote!(::std::boxed::Box::new(body))
+            } else {
+                quote!(body)
+            };
+            quote!(request.#oneof_slot = body.map(|body| #path::#variant(#value));)
+        }
+        _ => quote! {
+            if let Some(body) = body {
+                request.#slot = body;
+            }
+        },
+    }
+}
+
+/// The message of a body as it is.
+fn http_body(scope: &Scope<'_>) -> TokenStream {
+    let path = scope.message(HTTP_BODY);
+    quote! {
+        #path {
+            content_type: body.content_type,
+            data: body.data.into(),
+            ..::core::default::Default::default()
+        }
+    }
+}
+
+/// The fields of a form that are files.
+fn files(scope: &Scope<'_>, input: &Message, files: &[&Field]) -> TokenStream {
+    let names = files.iter().map(|field| {
+        let (json_name, name) = (&field.json_name, &field.name);
+        quote!([#json_name, #name])
+    });
+    let put = files.iter().enumerate().map(|(place, field)| {
+        let slot = snake(&field.name);
+        let put = match field.shape {
+            Shape::Repeated => quote! {
+                request.#slot.push(body);
+                None
+            },
+            Shape::Oneof { index, .. } => {
+                let oneof = &input.oneofs[index];
+                let (slot, path, variant) = (
+                    snake(&oneof.name),
+                    names::oneof(&input.path, &oneof.name),
+                    camel(&field.name),
+                );
+                let members: Vec<_> = (input.fields.iter())
+                    .filter(|other| matches!(other.shape, Shape::Oneof { index: of, .. } if of == index))
+                    .map(|other| other.json_name.as_str())
+                    .collect();
+                let clash = format!("Only one of {} may be given", members.join(", "));
+                quote!(request.#slot.replace(#path::#variant(body)).map(|_| #clash))
+            }
+            _ => quote!(request.#slot.replace(body).map(|_| "Given more than once")),
+        };
+        quote!(#place => { #put })
+    });
+    let body = http_body(scope);
+    quote! {
+        ::transcode::rest::Files {
+            names: &[#(#names),*],
+            put: |request, place, body| {
+                let body = #body;
+                match place {
+                    #(#put)*
+                    _ => None,
+                }
+            },
+        }
+    }
+}
