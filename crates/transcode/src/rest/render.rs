@@ -183,7 +183,7 @@ const EXPECTED: usize = 512;
 const ENVELOPE: usize = 192;
 
 /// Headers of an answer, about: with those of the layers around, so that the map need not grow.
-const HEADERS: usize = 12;
+const HEADERS: usize = 16;
 
 /// The answer of a handler, in a form that it has; none for what has no form in HTTP. Bytes are taken out of it.
 pub(super) fn answer<Req, Res>(
