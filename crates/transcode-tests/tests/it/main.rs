@@ -2,6 +2,7 @@
 
 mod binary;
 mod compression;
+mod connection;
 mod errors;
 mod files;
 mod form;

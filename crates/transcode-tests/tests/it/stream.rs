@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::connection::read_until;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -369,18 +370,6 @@ impl tokio_stream::Stream for Guarded {
     ) -> std::task::Poll<Option<Self::Item>> {
         self.messages.as_mut().poll_next(context)
     }
-}
-
-/// Reads from a connection until a text comes.
-async fn read_until(connection: &mut TcpStream, end: &str) -> String {
-    let mut text = String::new();
-    while !text.contains(end) {
-        let mut buffer = [0; 1024];
-        let read = connection.read(&mut buffer).await.expect("a connection");
-        assert!(read > 0, "the connection ended after {text}");
-        text.push_str(std::str::from_utf8(&buffer[..read]).expect("text"));
-    }
-    text
 }
 
 #[tokio::test]

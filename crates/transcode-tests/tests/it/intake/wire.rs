@@ -1,6 +1,6 @@
 //! Requests that are streams, over connections: those of HTTP, and those of tonic.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::{StreamExt as _, iter};
 use tonic::Code;
@@ -14,6 +14,7 @@ use transcode_tests::pb::library::v1::{AddBookRequest, UploadScanRequest};
 use transcode_tests::{intake, transcoder};
 
 use super::{ADD, APPRAISE, LINES, watch};
+use crate::connection::read_until;
 
 /// A connection to a server, whose requests have a watch.
 async fn connect(watch: Watch) -> TcpStream {
@@ -37,18 +38,6 @@ async fn begin(connection: &mut TcpStream, uri: &str) {
 async fn chunk(connection: &mut TcpStream, text: &str) {
     let chunk = format!("{:x}\r\n{text}\r\n", text.len());
     connection.write_all(chunk.as_bytes()).await.expect("sent");
-}
-
-/// Reads from a connection until a text comes.
-async fn read_until(connection: &mut TcpStream, end: &str) -> String {
-    let mut text = String::new();
-    while !text.contains(end) {
-        let mut buffer = [0; 1024];
-        let read = connection.read(&mut buffer).await.expect("a connection");
-        assert!(read > 0, "the connection ended after {text}");
-        text.push_str(std::str::from_utf8(&buffer[..read]).expect("text"));
-    }
-    text
 }
 
 #[tokio::test]
