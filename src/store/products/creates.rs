@@ -76,6 +76,7 @@ pub(super) async fn create(
 impl Statement for Writes {
     type Item = New;
     type Answer = Answer;
+    // Several commits that wait for the disk share a flush.
     const PLACES: usize = 4;
 
     async fn run(&self, callers: Vec<Caller<New, Answer>>) {
@@ -97,7 +98,10 @@ impl Statement for Writes {
             // One of them is refused; nothing was made.
             Err(sqlx::Error::Database(_)) => {
                 for Caller { item, answer } in callers {
-                    let _ = answer.send(self.one(&item.event, &item.encoded).await);
+                    // Not for one that was given up meanwhile: nothing was made for it, and it was told so.
+                    if !answer.is_closed() {
+                        let _ = answer.send(self.one(&item.event, &item.encoded).await);
+                    }
                 }
             }
             // Not again when the connection was lost: they may have been made.

@@ -86,6 +86,7 @@ impl ById {
 impl Statement for ById {
     type Item = Uuid;
     type Answer = Found;
+    // One server process answers more of them than the service can ask for.
     const PLACES: usize = 1;
 
     async fn run(&self, callers: Vec<Caller<Uuid, Found>>) {
