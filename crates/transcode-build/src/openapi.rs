@@ -15,6 +15,7 @@ use crate::schema::Schemas;
 /// The description of a contract.
 pub fn document(api: &Api) -> Value {
     let mut schemas = Schemas::new(api);
+    let mut errors = errors::Used::default();
     let mut paths: Map<String, Value> = Map::new();
     let mut tags = Vec::new();
     for service in &api.services {
@@ -27,8 +28,15 @@ pub fn document(api: &Api) -> Value {
         for method in &service.methods {
             for (index, binding) in method.bindings.iter().enumerate() {
                 let route = operation::Route::new(binding);
-                let operation =
-                    operation::operation(&mut schemas, service, method, binding, index, &route);
+                let operation = operation::operation(
+                    &mut schemas,
+                    &mut errors,
+                    service,
+                    method,
+                    binding,
+                    index,
+                    &route,
+                );
                 // Paths that differ in the names of variables only are one path.
                 let shape = operation::shape(&route.path);
                 let path = paths
@@ -72,7 +80,7 @@ pub fn document(api: &Api) -> Value {
                 },
             },
             "headers": headers::all(api),
-            "responses": errors::responses(&mut schemas),
+            "responses": errors::responses(&mut schemas, &errors),
             "schemas": schemas.finish(),
         },
     })

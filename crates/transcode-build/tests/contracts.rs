@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A contract around some RPCs and messages.
@@ -480,6 +481,51 @@ fn a_contract_without_events_has_no_pages() {
     );
     let description = transcode_build::asyncapi::document(&api);
     assert_eq!(description["channels"], serde_json::json!({}));
+}
+
+#[test]
+fn each_service_has_errors_of_its_shape() {
+    let rpc = |name: &str| {
+        format!(
+            r#"rpc {name}(Req) returns (Req) {{ option (google.api.http) = {{ get: "/v1/{name}" }}; option (transcode.v1.method).public = true; }}"#
+        )
+    };
+    let services = |envelopes: [bool; 2]| {
+        let [first, second] = envelopes
+            .map(|envelope| format!("option (transcode.v1.service).envelope = {envelope};"));
+        let rpcs = format!(
+            "{first} {} }} service Other {{ {second} {}",
+            rpc("First"),
+            rpc("Second")
+        );
+        let folder = folder(&contract(&rpcs, ""));
+        let api = transcode_build::configure().root(folder.path()).api();
+        transcode_build::openapi::document(&api.expect("it builds"))
+    };
+    let schema = |document: &Value, path: &str| {
+        let error = &document["paths"][path]["get"]["responses"]["400"]["$ref"];
+        let error = error.as_str().expect("a reference").trim_start_matches('#');
+        let error = document.pointer(error).expect("a component");
+        error["content"]["application/json"]["schema"]["$ref"].clone()
+    };
+    for envelopes in [[true, false], [false, true], [true, true], [false, false]] {
+        let document = services(envelopes);
+        for (path, envelope) in ["/v1/First", "/v1/Second"].into_iter().zip(envelopes) {
+            let name = if envelope { "ErrorEnvelope" } else { "Error" };
+            assert_eq!(
+                schema(&document, path),
+                format!("#/components/schemas/{name}"),
+                "{path} of {envelopes:?}"
+            );
+        }
+        // Nothing is described that no operation refers to.
+        let responses = document["components"]["responses"].as_object();
+        let text = document["paths"].to_string();
+        for name in responses.expect("responses").keys() {
+            let reference = format!("\"#/components/responses/{name}\"");
+            assert!(text.contains(&reference), "{name} of {envelopes:?}");
+        }
+    }
 }
 
 /// Compares with what is kept, or keeps it.

@@ -1,66 +1,58 @@
 //! Errors: the answers that operations refer to, and their schema.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
-use super::content::{limited, negotiated, unsupported};
 use super::{binary, headers};
-use crate::ir::Body;
+use crate::ir::{Api, Service};
 use crate::schema::Schemas;
 
-/// The errors that operations refer to.
-pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
-    let api = schemas.api;
-    let used = |name: &str| match name {
-        "NotFound" => api.services.iter().any(|s| {
-            s.methods
-                .iter()
-                .any(|m| m.options.reasons.iter().any(|r| r == "NOT_FOUND"))
-        }),
-        "Conflict" => api.services.iter().any(|s| {
-            s.methods.iter().any(|m| {
-                m.options
-                    .reasons
-                    .iter()
-                    .any(|r| r == "CONFLICT" || r == "ALREADY_EXISTS")
-                    || m.options.idempotency_key
-            })
-        }),
-        "UnsupportedMediaType" | "UnsupportedLines" | "UnsupportedForm" | "UnsupportedEncoding" => {
-            api.services
-                .iter()
-                .flat_map(|s| &s.methods)
-                .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
-                .any(|(m, b)| b.body != Body::None && unsupported(api, m, b) == name)
-        }
-        "BodyTooLarge" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
-            .any(|(m, b)| limited(api, m, b)),
-        "PreconditionFailed" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| !m.options.if_match.is_empty() && !m.bindings.is_empty()),
-        "NotAcceptable" => api.services.iter().flat_map(|s| &s.methods).any(|m| {
-            let mut bindings = m.bindings.iter();
-            bindings.any(|b| negotiated(api, m, b))
-        }),
-        "Unauthorized" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| !m.options.public || m.options.reasons.iter().any(|r| r == "UNAUTHORIZED")),
-        "Forbidden" => api
-            .services
-            .iter()
-            .flat_map(|s| &s.methods)
-            .any(|m| !m.options.public),
-        _ => true,
-    };
-    let error = error(schemas);
+/// The errors that operations refer to, by name and by whether they are wrapped.
+#[derive(Debug, Default)]
+pub(super) struct Used(BTreeSet<(&'static str, bool)>);
+
+impl Used {
+    /// Refers to an error of an operation of a service.
+    pub(super) fn refer(&mut self, api: &Api, service: &Service, name: &'static str) -> Value {
+        let envelope = service.options.envelope;
+        self.0.insert((name, envelope));
+        let name = component(api, name, envelope);
+        json!({"$ref": format!("#/components/responses/{name}")})
+    }
+}
+
+/// The name of an error among the components. Where services of both kinds are in a document, that of one without an
+/// envelope says so.
+fn component(api: &Api, name: &str, envelope: bool) -> String {
+    let wrapped = |service: &Service| service.options.envelope;
+    if !envelope && api.services.iter().any(wrapped) {
+        format!("{name}Unwrapped")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Describes the errors that operations refer to.
+pub(super) fn responses(schemas: &mut Schemas<'_>, used: &Used) -> Value {
     let mut responses = Map::new();
+    for envelope in [true, false] {
+        let is_used = |name| used.0.contains(&(name, envelope));
+        if used.0.iter().any(|(_, found)| *found == envelope) {
+            describe(schemas, envelope, is_used, &mut responses);
+        }
+    }
+    Value::Object(responses)
+}
+
+/// Describes the errors that are wrapped, or those that are not.
+fn describe(
+    schemas: &mut Schemas<'_>,
+    envelope: bool,
+    is_used: impl Fn(&'static str) -> bool,
+    responses: &mut Map<String, Value>,
+) {
+    let error = error(schemas, envelope);
     for (name, code, retry, description, message) in [
         (
             "InvalidParameters",
@@ -175,7 +167,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             "The request took too long",
         ),
     ] {
-        if api.services.is_empty() || !used(name) {
+        if !is_used(name) {
             continue;
         }
         let mut example = json!({"success": false, "error": {"code": reason_name(schemas, code), "message": message},
@@ -184,7 +176,7 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             example["error"]["details"] = json!({"limit": "Must be between 1 and 100"});
         }
         let mut media = json!({"schema": error});
-        if api.services.iter().any(|service| service.options.envelope) {
+        if envelope {
             media["example"] = example;
         }
         let mut response = json!({"description": description, "content": {"application/json": media, binary::MEDIA: binary::media("google.rpc.Status")}});
@@ -199,9 +191,8 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         if !headers.is_empty() {
             response["headers"] = Value::Object(headers);
         }
-        responses.insert(name.to_owned(), response);
+        responses.insert(component(schemas.api, name, envelope), response);
     }
-    Value::Object(responses)
 }
 
 /// The schema of details that are messages.
@@ -233,7 +224,8 @@ fn reason_name(schemas: &Schemas<'_>, code: i32) -> String {
     value.map_or_else(|| code.to_string(), |value| value.json_name.clone())
 }
 
-fn error(schemas: &mut Schemas<'_>) -> Value {
+/// The schema of an error.
+fn error(schemas: &mut Schemas<'_>, envelope: bool) -> Value {
     let api = schemas.api;
     let mut code = json!({"type": "string", "description": "Why the request failed."});
     if let Some(found) = api.enums.values().find(|found| found.names_errors()) {
@@ -257,7 +249,7 @@ fn error(schemas: &mut Schemas<'_>) -> Value {
     });
     let typed = typed();
     let message = json!({"type": "string", "description": "For people.", "examples": ["Invalid query parameters"]});
-    if !api.services.iter().any(|service| service.options.envelope) {
+    if !envelope {
         return schemas.add("Error", |_| {
             json!({
                 "type": "object",

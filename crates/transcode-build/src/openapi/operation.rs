@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::errors::Used;
 use super::{content, headers};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
@@ -78,6 +79,7 @@ fn camel(name: &str) -> String {
 
 pub(super) fn operation(
     schemas: &mut Schemas<'_>,
+    errors: &mut Used,
     service: &Service,
     method: &Method,
     binding: &Binding,
@@ -114,7 +116,7 @@ pub(super) fn operation(
     if let Some(body) = content::body(schemas, method, binding) {
         operation["requestBody"] = body;
     }
-    operation["responses"] = answers(schemas, service, method, binding);
+    operation["responses"] = answers(schemas, errors, service, method, binding);
     operation
 }
 
@@ -302,6 +304,7 @@ fn resolve<'a>(schemas: &Schemas<'a>, message: &'a Message, path: &[String]) -> 
 
 fn answers(
     schemas: &mut Schemas<'_>,
+    errors: &mut Used,
     service: &Service,
     method: &Method,
     binding: &Binding,
@@ -361,10 +364,8 @@ fn answers(
         ("504", "Timeout", true),
     ] {
         if applies {
-            answers.insert(
-                status.to_owned(),
-                json!({"$ref": format!("#/components/responses/{name}")}),
-            );
+            let error = errors.refer(schemas.api, service, name);
+            answers.insert(status.to_owned(), error);
         }
     }
     Value::Object(answers)
