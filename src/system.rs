@@ -1,5 +1,7 @@
 //! The real time and the real randomness.
 
+use std::time::SystemTime;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,9 +17,15 @@ pub struct SystemEnvironment;
 )]
 impl Environment for SystemEnvironment {
     fn now(&self) -> OffsetDateTime {
-        let now = OffsetDateTime::now_utc();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // A clock before 1970 is none.
+        let now = now.unwrap_or_default();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        // In steps of two: to add a duration to a time takes many times as long.
+        let time = OffsetDateTime::from_unix_timestamp(seconds);
         // What PostgreSQL keeps, so that an answer and a later read show the same.
-        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+        let time = time.and_then(|time| time.replace_microsecond(now.subsec_micros()));
+        time.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     fn new_uuid(&self) -> Uuid {

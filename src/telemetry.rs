@@ -142,7 +142,7 @@ impl AccessLog {
             line.data("protocol", access.protocol);
             line.data("method", access.method);
             line.data("path", access.path);
-            line.datum("status", access.status);
+            line.number("status", access.status.into());
             if let Some(code) = access.grpc_status {
                 line.data("grpcStatus", ReasonTable::CANONICAL.name(code));
             }

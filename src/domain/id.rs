@@ -11,14 +11,27 @@ const LENGTH: usize = 26;
 
 /// The text of `uuid` under `prefix`, such as `prod_01hm6xkqz0e8s8a3kq5w2v9t4c`.
 pub fn encode(prefix: &str, uuid: Uuid) -> String {
-    let bits = uuid.as_u128();
     let mut text = String::with_capacity(prefix.len() + 1 + LENGTH);
     text.push_str(prefix);
     text.push('_');
-    for place in (0..LENGTH).rev() {
-        text.push(char::from(ALPHABET[((bits >> (5 * place)) & 31) as usize]));
-    }
+    text.extend(digits(uuid).map(char::from));
     text
+}
+
+/// The 26 characters of an id, which are ASCII.
+pub fn digits(uuid: Uuid) -> [u8; LENGTH] {
+    let mut digits = [0; LENGTH];
+    // Twelve digits at a time, in what a register holds.
+    let mut bits = uuid.as_u128();
+    for twelve in digits.rchunks_mut(12) {
+        let mut low = bits as u64;
+        bits >>= 60;
+        for digit in twelve.iter_mut().rev() {
+            *digit = ALPHABET[(low & 31) as usize];
+            low >>= 5;
+        }
+    }
+    digits
 }
 
 /// The UUID of a text that [`encode`] made with the same prefix; `None` for any other text.
@@ -28,25 +41,33 @@ pub fn decode(prefix: &str, text: &str) -> Option<Uuid> {
     if digits.len() != LENGTH || digits[0] > b'7' {
         return None;
     }
-    let mut bits = 0_u128;
-    for digit in digits {
-        bits = (bits << 5) | u128::from(value(*digit)?);
+    let mut bits = 0;
+    let mut wrong = false;
+    for twelve in digits.chunks(12) {
+        let mut some = 0_u64;
+        for digit in twelve {
+            let value = VALUES[usize::from(*digit)];
+            wrong |= value == NO_DIGIT;
+            some = (some << 5) | u64::from(value & 31);
+        }
+        bits = (bits << (5 * twelve.len())) | u128::from(some);
     }
-    Some(Uuid::from_u128(bits))
+    (!wrong).then(|| Uuid::from_u128(bits))
 }
 
-fn value(digit: u8) -> Option<u8> {
-    // i, l, o and u are not in the alphabet, so the letters after them move up.
-    Some(match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'h' => digit - b'a' + 10,
-        b'j' | b'k' => digit - b'j' + 18,
-        b'm' | b'n' => digit - b'm' + 20,
-        b'p'..=b't' => digit - b'p' + 22,
-        b'v'..=b'z' => digit - b'v' + 27,
-        _ => return None,
-    })
-}
+/// What each byte is worth as a digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        values[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// The value of a byte that is none.
+const NO_DIGIT: u8 = u8::MAX;
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $invalid:ident, $message:literal) => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::{BufMut as _, BytesMut};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::{Code, Status};
@@ -12,6 +13,9 @@ use transcode::status::retry_later;
 pub(crate) const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 pub(crate) const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 pub(crate) const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// Most digits of a number.
+const LENGTH: usize = 10;
 
 /// What became of a request, and what the budget is after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +33,17 @@ pub struct Quota {
 impl Quota {
     /// Tells it in the headers of an answer.
     pub fn annotate(&self, headers: &mut HeaderMap) {
-        headers.insert(LIMIT, HeaderValue::from(self.limit));
-        headers.insert(REMAINING, HeaderValue::from(self.remaining));
-        headers.insert(RESET, HeaderValue::from(self.reset));
+        // In one piece of memory for all of them, which each is a part of.
+        let mut digits = BytesMut::with_capacity(3 * LENGTH);
+        let [limit, remaining, reset] = [self.limit, self.remaining, self.reset].map(|number| {
+            digits.put_slice(itoa::Buffer::new().format(number).as_bytes());
+            digits.split().freeze()
+        });
+        for (name, text) in [(LIMIT, limit), (REMAINING, remaining), (RESET, reset)] {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+                headers.insert(name, value);
+            }
+        }
         if !self.open {
             headers.insert(RETRY_AFTER, HeaderValue::from(self.reset));
         }
@@ -46,5 +58,30 @@ impl Quota {
             "Too many requests",
             delay,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_in_headers() {
+        let mut headers = HeaderMap::new();
+        let quota = Quota {
+            open: false,
+            limit: u32::MAX,
+            remaining: 0,
+            reset: 60,
+        };
+        quota.annotate(&mut headers);
+        for (name, text) in [
+            ("ratelimit-limit", "4294967295"),
+            ("ratelimit-remaining", "0"),
+            ("ratelimit-reset", "60"),
+            ("retry-after", "60"),
+        ] {
+            assert_eq!(headers[name], text);
+        }
     }
 }

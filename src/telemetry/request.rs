@@ -66,6 +66,15 @@ impl fmt::Display for Entity {
     }
 }
 
+impl Entity {
+    /// Writes its text, which is letters, digits and `_`.
+    pub fn write(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.prefix.as_bytes());
+        bytes.push(b'_');
+        bytes.extend_from_slice(&id::digits(self.id));
+    }
+}
+
 tokio::task_local! {
     /// The request that the task answers.
     pub static CURRENT: Arc<RequestRecord>;
@@ -132,16 +141,14 @@ impl RequestRecord {
     }
 }
 
-/// The name of an RPC as what it does: `get_product` for `GetProduct`.
-pub fn operation(rpc: &str) -> impl Iterator<Item = char> {
-    let letters = rpc.chars().enumerate();
-    letters.flat_map(|(place, letter)| {
-        let new_word = letter.is_ascii_uppercase() && place > 0;
-        new_word
-            .then_some('_')
-            .into_iter()
-            .chain([letter.to_ascii_lowercase()])
-    })
+/// Writes the name of an RPC, an identifier, as what it does: `get_product` for `GetProduct`.
+pub fn operation(rpc: &str, mut write: impl FnMut(u8)) {
+    for (place, letter) in rpc.bytes().enumerate() {
+        if letter.is_ascii_uppercase() && place > 0 {
+            write(b'_');
+        }
+        write(letter.to_ascii_lowercase());
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +158,9 @@ mod tests {
     #[test]
     fn operations() {
         for (rpc, name) in [("GetProduct", "get_product"), ("Login", "login"), ("", "")] {
-            assert_eq!(operation(rpc).collect::<String>(), name);
+            let mut written = Vec::new();
+            operation(rpc, |letter| written.push(letter));
+            assert_eq!(written, name.as_bytes());
         }
     }
 }

@@ -7,6 +7,7 @@ mod call;
 #[cfg(feature = "compression")]
 mod compression;
 mod details;
+mod envelope;
 mod etag;
 mod form;
 mod link;

@@ -123,10 +123,7 @@ impl Router {
             }
             return;
         };
-        let (head, tail) = match rest.split_once('/') {
-            Some((head, tail)) => (head, Some(tail)),
-            None => (rest, None),
-        };
+        let (head, tail) = split(rest);
         if let Ok(known) = node.literal(&literal(head)) {
             self.walk(node.literals[known].1, tail, verb, search);
         }
@@ -139,7 +136,7 @@ impl Router {
                 self.walk(multi, rest, verb, search);
                 match rest {
                     Some(text) if search.found.is_none() => {
-                        rest = text.split_once('/').map(|(_, tail)| tail);
+                        rest = split(text).1;
                     }
                     _ => break,
                 }
@@ -163,6 +160,15 @@ impl Node {
             }
             search.allowed.push(leaf.binding.method);
         }
+    }
+}
+
+/// The first segment of a path and what follows it. Segments are so short that to look at each byte takes less time than
+/// to prepare a search.
+fn split(path: &str) -> (&str, Option<&str>) {
+    match path.bytes().position(|byte| byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
+        None => (path, None),
     }
 }
 
@@ -215,7 +221,10 @@ pub fn capture<'a>(
         binding.segments[variable.start..variable.end],
         [Segment::Single | Segment::Literal(_)]
     );
-    if single || !raw.contains(['%']) {
+    if !raw.bytes().any(|byte| byte == b'%') {
+        return Ok(Cow::Borrowed(raw));
+    }
+    if single {
         return percent_decode_str(raw).decode_utf8();
     }
     let mut decoded = String::with_capacity(raw.len());
@@ -240,14 +249,16 @@ fn slice_segments(path: &str, start: usize, end: usize) -> &str {
     if start >= end {
         return "";
     }
-    let mut starts = std::iter::once(0).chain(path.match_indices('/').map(|(at, _)| at + 1));
-    let Some(from) = starts.nth(start) else {
-        return "";
-    };
-    let to = starts
-        .nth(end - start - 1)
-        .map_or(path.len(), |next| next - 1);
-    &path[from..to]
+    let mut rest = path;
+    for _ in 0..start {
+        match split(rest) {
+            (_, Some(tail)) => rest = tail,
+            (_, None) => return "",
+        }
+    }
+    let mut slashes = rest.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+    let length = slashes.nth(end - start - 1);
+    &rest[..length.map_or(rest.len(), |(at, _)| at)]
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ impl Operations {
     pub fn new(methods: impl IntoIterator<Item = &'static MethodSpec>) -> Self {
         let operation = |spec: &'static MethodSpec| Operation {
             spec,
-            name: operation(spec.name).collect(),
+            name: {
+                let mut name = String::new();
+                operation(spec.name, |letter| name.push(letter.into()));
+                name
+            },
             successes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             times: Times::new(),

@@ -1,12 +1,9 @@
 //! Answers and errors as HTTP: the envelope, headers, details.
 
-use std::time::SystemTime;
-
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -15,7 +12,7 @@ use tonic_types::StatusExt as _;
 use super::call::{Encode, ToJson};
 use super::details::{self, Fields};
 use super::form::{Form, JSON};
-use super::{Body, RequestContext, Settings, Unary, etag, raw, rpc};
+use super::{Body, RequestContext, Settings, Unary, envelope, etag, raw, rpc};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -241,13 +238,7 @@ fn json<Res>(
     json.extend_from_slice(br#"{"success":true,"data":"#);
     write(&mut json).ok()?;
     json.extend_from_slice(br#","meta":"#);
-    let meta = Meta {
-        settings,
-        context,
-        version: Some(version),
-        trace: false,
-    };
-    serde_json::to_writer(&mut json, &meta).ok()?;
+    envelope::write_meta(&mut json, settings, context, version);
     json.push(b'}');
     Some(json)
 }
@@ -331,25 +322,11 @@ fn problem_json(
     settings: &Settings,
     context: Option<&RequestContext>,
     reasons: &ReasonTable,
-    envelope: bool,
+    enveloped: bool,
     problem: &Problem,
 ) -> Vec<u8> {
-    let json = if envelope {
-        serde_json::to_vec(&Envelope {
-            success: false,
-            error: Error {
-                code: problem.name(reasons),
-                message: &problem.message,
-                details: Fields(&problem.details),
-                typed: details::typed(&problem.origin),
-            },
-            meta: Meta {
-                settings,
-                context,
-                version: None,
-                trace: true,
-            },
-        })
+    let json = if enveloped {
+        envelope::error(settings, context, reasons, problem)
     } else {
         serde_json::to_vec(&RpcStatus::of(problem, reasons))
     };
@@ -372,23 +349,6 @@ fn message_response(bytes: Vec<u8>, media: &'static str) -> Response<Body> {
     response
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
-    success: bool,
-    error: Error<'a>,
-    meta: Meta<'a>,
-}
-
-#[derive(Serialize)]
-struct Error<'a> {
-    code: &'a str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Fields::is_empty")]
-    details: Fields<'a>,
-    #[serde(rename = "errorDetails", skip_serializing_if = "Vec::is_empty")]
-    typed: Vec<Value>,
-}
-
 /// An error without the envelope, after `google.rpc.Status`.
 #[derive(Serialize)]
 struct RpcStatus<'a> {
@@ -409,76 +369,6 @@ impl<'a> RpcStatus<'a> {
             message: &problem.message,
             details: Fields(&problem.details),
             typed: details::typed(&problem.origin),
-        }
-    }
-}
-
-/// `meta` of the envelope.
-struct Meta<'a> {
-    settings: &'a Settings,
-    context: Option<&'a RequestContext>,
-    version: Option<&'static str>,
-    trace: bool,
-}
-
-impl Serialize for Meta<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(context) = self.context {
-            map.serialize_entry("requestId", &context.request_id)?;
-        }
-        map.serialize_entry("timestamp", &rfc3339((self.settings.clock)()))?;
-        if let Some(version) = self.version {
-            map.serialize_entry("version", version)?;
-        }
-        if let (true, Some(trace_id)) = (
-            self.trace,
-            self.context.and_then(|context| context.trace_id),
-        ) {
-            map.serialize_entry("traceId", &format_args!("{trace_id:032x}"))?;
-        }
-        map.end()
-    }
-}
-
-/// A time in whole seconds, such as `2024-01-15T10:30:00Z`.
-fn rfc3339(time: SystemTime) -> String {
-    let time = time::OffsetDateTime::from(time);
-    let year = time.year().clamp(0, 9999).unsigned_abs();
-    let mut text = String::with_capacity(20);
-    // Digit by digit: formatting with a width takes ten times as long, for every answer.
-    for (number, divisor, end) in [
-        (year, 1000, '-'),
-        (u8::from(time.month()).into(), 10, '-'),
-        (time.day().into(), 10, 'T'),
-        (time.hour().into(), 10, ':'),
-        (time.minute().into(), 10, ':'),
-        (time.second().into(), 10, 'Z'),
-    ] {
-        let mut divisor: u32 = divisor;
-        while divisor > 0 {
-            text.extend(char::from_digit(number / divisor % 10, 10));
-            divisor /= 10;
-        }
-        text.push(end);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (1_705_314_609, "2024-01-15T10:30:09Z"),
-            (253_402_300_799, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
     }
 }
