@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tonic::body::Body;
@@ -11,8 +10,8 @@ use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 use transcode::MethodSpec;
-use transcode::policy::{self, Policy};
-use transcode::rest::BoxFuture;
+use transcode::grpc::Admission;
+use transcode::policy::Policy;
 
 use crate::pb::DESCRIPTOR_SET;
 
@@ -41,11 +40,9 @@ impl<P: Policy> GrpcServices<P> {
         S::Future: Send,
     {
         self.names.push(S::NAME);
-        self.routes.add_service(Admission {
-            inner: service,
-            methods,
-            policy: self.policy.clone(),
-        });
+        let policy = self.policy.clone();
+        self.routes
+            .add_service(Admission::new(service, methods, policy));
     }
 
     /// Names of the services that were added.
@@ -81,53 +78,5 @@ impl<P: Policy> GrpcServices<P> {
             .add_service(v1)
             .add_service(v1alpha);
         Ok(self.routes.routes())
-    }
-}
-
-/// Asks a policy about a call before its message is decoded.
-struct Admission<S, P> {
-    inner: S,
-    methods: &'static [&'static MethodSpec],
-    policy: Arc<P>,
-}
-
-impl<S: Clone, P> Clone for Admission<S, P> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            methods: self.methods,
-            policy: self.policy.clone(),
-        }
-    }
-}
-
-impl<S: NamedService, P> NamedService for Admission<S, P> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S, P> Service<Request<Body>> for Admission<S, P>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send,
-    P: Policy,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let (policy, methods) = (self.policy.clone(), self.methods);
-        let mut inner = self.inner.clone();
-        Box::pin(async move {
-            match policy::admit(&*policy, methods, &mut request).await {
-                Ok(()) => inner.call(request).await,
-                Err(status) => Ok(status.into_http()),
-            }
-        })
     }
 }

@@ -17,11 +17,11 @@ use std::time::{Duration, SystemTime};
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
-use transcode::MethodSpec;
 use transcode::idempotency::Answers;
 use transcode::policy::{BoxStream, Policy};
 use transcode::rest::{Settings, Transcoder};
 use transcode::status::status;
+use transcode::{MethodSpec, Rendered};
 
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
@@ -111,14 +111,15 @@ impl Library for Echo {
         &self,
         request: Request<DescribeShelfRequest>,
     ) -> Result<Response<Shelf>, Status> {
-        let request = request.into_inner();
-        let lines = usize::try_from(request.lines).unwrap_or_default();
-        Ok(Response::new(Shelf {
-            name: request.name,
+        let asked = request.get_ref();
+        let lines = usize::try_from(asked.lines).unwrap_or_default();
+        let shelf = Rendered::new(Shelf {
+            name: asked.name.clone(),
             etag: "3.17".to_owned(),
-            expected: request.expected,
-            text: request.line.repeat(lines),
-        }))
+            expected: asked.expected.clone(),
+            text: asked.line.repeat(lines),
+        });
+        Ok(shelf.answer(&request))
     }
 
     async fn lend_book(&self, request: Request<GetBookRequest>) -> Result<Response<Book>, Status> {
@@ -126,11 +127,12 @@ impl Library for Echo {
             Some(lend) => (lend.0)(&request)?,
             None => 1,
         };
-        Ok(Response::new(Book {
-            name: request.into_inner().name,
+        let book = Rendered::new(Book {
+            name: request.get_ref().name.clone(),
             loans,
             ..Book::default()
-        }))
+        });
+        Ok(book.answer(&request))
     }
 
     async fn update_book(

@@ -7,6 +7,7 @@
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
 //! - [`idempotency`]: calls that are made once, however often they come;
 //! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error;
+//! - [`grpc`]: what stands in front of tonic's services;
 //! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;
 //! - [`event`]: what the contract says about the events of a service.
@@ -15,6 +16,7 @@
 //! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
 
 pub mod event;
+pub mod grpc;
 pub mod idempotency;
 mod inbound;
 pub mod json;

@@ -31,7 +31,8 @@ pub trait Policy: Send + Sync + 'static {
 
     /// Lets a call in before its body is read, or refuses it. What it puts into the extensions reaches the handler.
     ///
-    /// In gRPC that takes [`admit`] in front of tonic's routes; without it the message has been decoded by then.
+    /// In gRPC that takes a [`grpc::Admission`](crate::grpc::Admission) around tonic's service; without it the message has
+    /// been decoded by then.
     fn admit(
         &self,
         spec: &'static MethodSpec,
@@ -90,16 +91,17 @@ struct Admitted<A> {
     admission: A,
 }
 
-/// Lets a gRPC request in before tonic decodes its message, or refuses it. To be called for every request in front of
-/// tonic's routes; a request for none of `methods` passes, for tonic to answer.
+/// Lets a gRPC request in before tonic decodes its message, or refuses it, and says which of `methods` it is for; a
+/// request for none of them passes, for tonic to answer. [`grpc::Admission`](crate::grpc::Admission) does it for every
+/// request.
 pub async fn admit<P: Policy, B: Send>(
     policy: &P,
     methods: &[&'static MethodSpec],
     request: &mut http::Request<B>,
-) -> Result<(), Status> {
+) -> Result<Option<&'static MethodSpec>, Status> {
     let path = request.uri().path();
     let Some(spec) = methods.iter().copied().find(|spec| spec.path == path) else {
-        return Ok(());
+        return Ok(None);
     };
     let metadata = MetadataMap::from_headers(std::mem::take(request.headers_mut()));
     let mut extensions = std::mem::take(request.extensions_mut());
@@ -110,7 +112,7 @@ pub async fn admit<P: Policy, B: Send>(
     request
         .extensions_mut()
         .insert(Admitted { spec, admission });
-    Ok(())
+    Ok(Some(spec))
 }
 
 /// A unary call that came by gRPC: admission, unless [`admit`] has seen to it, then validation and the handler.

@@ -1,11 +1,20 @@
 //! The stack as tonic calls it.
 
-use http::Request as HttpRequest;
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Request as HttpRequest};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message;
+use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::{Code, Request};
+use transcode::grpc::Admission;
 use transcode::policy;
-use transcode_tests::pb::library::v1::GetBookRequest;
 use transcode_tests::pb::library::v1::library::METHODS;
 use transcode_tests::pb::library::v1::library_server::Library as _;
+use transcode_tests::pb::library::v1::library_server::LibraryServer;
+use transcode_tests::pb::library::v1::{Book, DescribeShelfRequest, GetBookRequest, Shelf};
 use transcode_tests::{ByScope, stack};
 
 const LEND: &str = "/library.v1.Library/LendBook";
@@ -91,4 +100,64 @@ async fn what_the_policy_adds_is_metadata_of_answers_and_errors() {
         .await
         .expect_err("nobody");
     assert!(refused.metadata().get("x-admitted").is_none());
+}
+
+/// What a service answers to a message: head, bytes and trailers.
+async fn answered(
+    mut service: impl Service<
+        HttpRequest<Body>,
+        Response = http::Response<Body>,
+        Error = std::convert::Infallible,
+    >,
+    rpc: &str,
+    message: &impl Message,
+) -> (HeaderMap, Bytes, HeaderMap) {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.encoded_len()).expect("short"));
+    message.encode(&mut frame).expect("room");
+    let request = HttpRequest::post(format!("/library.v1.Library/{rpc}"))
+        .header("content-type", "application/grpc")
+        .header("authorization", "library:lend")
+        .header("idempotency-key", "1")
+        .body(Body::new(Full::new(frame.freeze())))
+        .expect("a request");
+    let Ok(answer) = service.call(request).await;
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.expect("a body");
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    (parts.headers, body.to_bytes(), trailers)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_ready_made_is_the_same_as_any_other() {
+    let plain = || LibraryServer::new(stack());
+    let ready = || Admission::new(plain(), METHODS, Arc::new(ByScope));
+    let shelf = DescribeShelfRequest {
+        name: "shelves/1".to_owned(),
+        lines: 2,
+        line: "oak".to_owned(),
+        expected: Vec::new(),
+    };
+    let expected = answered(plain(), "DescribeShelf", &shelf).await;
+    assert_eq!(answered(ready(), "DescribeShelf", &shelf).await, expected);
+    let (_, bytes, trailers) = expected;
+    assert_eq!(trailers["grpc-status"], "0");
+    let shelf = Shelf::decode(&bytes[5..]).expect("a shelf");
+    assert_eq!(shelf.text, "oakoak");
+    // What goes with a key is a message on its way, since it is kept.
+    let book = GetBookRequest {
+        name: "shelves/1/books/2".to_owned(),
+    };
+    let expected = answered(plain(), "LendBook", &book).await;
+    assert_eq!(answered(ready(), "LendBook", &book).await, expected);
+    let book = Book::decode(&expected.1[5..]).expect("a book");
+    assert_eq!(book.loans, 1);
+    // An error has no message.
+    let missing = GetBookRequest {
+        name: "shelves/1/books/missing".to_owned(),
+    };
+    let expected = answered(plain(), "GetBook", &missing).await;
+    assert_eq!(answered(ready(), "GetBook", &missing).await, expected);
+    assert_eq!(expected.0["grpc-status"], "5");
 }

@@ -395,7 +395,7 @@ fn the_description_shows_lines_and_bytes() {
     assert!(content.get("application/json").is_none());
     assert_eq!(
         add["responses"]["415"]["$ref"],
-        "#/components/responses/UnsupportedLines"
+        "#/components/responses/UnsupportedLinesUnwrapped"
     );
     assert!(add["responses"]["413"].is_object());
     let scan = &description["paths"]["/v1/shelves/{name}/books/{name2}/scan"]["put"];
