@@ -14,7 +14,8 @@ pub fn encode(prefix: &str, uuid: Uuid) -> String {
     let mut text = String::with_capacity(prefix.len() + 1 + LENGTH);
     text.push_str(prefix);
     text.push('_');
-    text.extend(digits(uuid).map(char::from));
+    // All of them are ASCII.
+    text.push_str(std::str::from_utf8(&digits(uuid)).unwrap_or_default());
     text
 }
 

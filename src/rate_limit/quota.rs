@@ -40,7 +40,9 @@ impl Quota {
             digits.split().freeze()
         });
         for (name, text) in [(LIMIT, limit), (REMAINING, remaining), (RESET, reset)] {
-            if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+            if let Ok(mut value) = HeaderValue::from_maybe_shared(text) {
+                // No secret, but no value for HTTP/2 to put into its table of headers: the next one is another.
+                value.set_sensitive(name == REMAINING);
                 headers.insert(name, value);
             }
         }

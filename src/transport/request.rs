@@ -110,7 +110,9 @@ where
         let answer = CURRENT.scope(record, answer);
         Box::pin(async move {
             let Ok(mut response) = answer.await;
-            if let Ok(id) = HeaderValue::from_str(&exchange.record.context.request_id) {
+            if let Ok(mut id) = HeaderValue::from_str(&exchange.record.context.request_id) {
+                // No secret, but no value for HTTP/2 to put into its table of headers: it never comes again.
+                id.set_sensitive(true);
                 response.headers_mut().insert(X_REQUEST_ID, id);
             }
             if protocol != Protocol::Grpc {
