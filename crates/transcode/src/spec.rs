@@ -44,6 +44,13 @@ pub struct MethodSpec {
     pub reasons: &'static ReasonTable,
 }
 
+impl MethodSpec {
+    /// Whether its request, its answer or both are streams.
+    pub const fn is_streaming(&self) -> bool {
+        self.client_streaming || self.server_streaming
+    }
+}
+
 /// Budgets that calls draw from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateClass {

@@ -8,11 +8,9 @@ use super::super::names::{self, Scope, camel, snake};
 use super::decode::store;
 use crate::ir::{Api, Binding, Body, Message, Method, Shape, Type};
 
-/// Whether a request has one message, which is made of its body.
+/// Whether a request is made of a body, or its messages of those of a WebSocket, and these are messages themselves.
 fn is_read(api: &Api, method: &Method, binding: &Binding) -> bool {
-    binding.body != Body::None
-        && !method.client_streaming
-        && !api.takes_bytes(&method.input, binding)
+    binding.body != Body::None && !api.takes_bytes(&method.input, binding)
 }
 
 /// Reads the body, where it is a message.
