@@ -22,6 +22,8 @@ pub struct Api {
     pub enums: BTreeMap<String, Enum>,
     /// Whether JSON leaves out what is its default and has no presence.
     pub omit_defaults: bool,
+    /// Whether its description leaves WebSockets out.
+    pub omit_websockets: bool,
 }
 
 /// The message that is an HTTP body as it is.
@@ -55,6 +57,27 @@ impl Api {
         }
         let fields = self.messages[&method.input].fields.iter();
         fields.filter(|field| field.is_file()).collect()
+    }
+
+    /// Whether a WebSocket that is opened with the path of this binding makes a call of it: that of GET first, of those
+    /// whose RPC streams, as the router does it.
+    pub fn takes_websocket(&self, method: &Method, binding: &Binding) -> bool {
+        const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        let rank = |name: &str| METHODS.iter().position(|known| *known == name);
+        let key = |binding: &Binding| {
+            let name = binding.method.clone();
+            (rank(&name).unwrap_or(METHODS.len()), name)
+        };
+        let same = |other: &&Binding| {
+            other.template.segments == binding.template.segments
+                && other.template.verb == binding.template.verb
+        };
+        let streams = self.services.iter().flat_map(|service| &service.methods);
+        let bindings = streams.filter(|method| method.is_streaming());
+        let bindings = bindings.flat_map(|method| &method.bindings).filter(same);
+        method.is_streaming()
+            && !self.omit_websockets
+            && bindings.map(key).min() == Some(key(binding))
     }
 
     fn is_http_body(&self, message: &str, field: &str) -> bool {
@@ -134,6 +157,13 @@ pub struct Method {
     pub location: Vec<LocationPart>,
     /// What its Link header is made of.
     pub links: Links,
+}
+
+impl Method {
+    /// Whether its request, its answer or both are streams.
+    pub const fn is_streaming(&self) -> bool {
+        self.client_streaming || self.streaming
+    }
 }
 
 /// What a Link header is made of: for each kind of page the field of the request, and the path of that of the answer

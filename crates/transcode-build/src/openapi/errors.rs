@@ -3,13 +3,19 @@
 use serde_json::{Map, Value, json};
 
 use super::content::{limited, negotiated, unsupported};
-use super::{binary, headers};
+use super::{binary, headers, websocket};
 use crate::ir::Body;
 use crate::schema::Schemas;
 
 /// The errors that operations refer to.
 pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
     let api = schemas.api;
+    let takes_websockets = api
+        .services
+        .iter()
+        .flat_map(|s| &s.methods)
+        .flat_map(|m| m.bindings.iter().map(move |b| (m, b)))
+        .any(|(m, b)| api.takes_websocket(m, b));
     let used = |name: &str| match name {
         "NotFound" => api.services.iter().any(|s| {
             s.methods
@@ -56,7 +62,8 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             .services
             .iter()
             .flat_map(|s| &s.methods)
-            .any(|m| !m.options.public),
+            .any(|m| !m.options.public || takes_websockets),
+        "UpgradeRequired" => takes_websockets,
         _ => true,
     };
     let error = error(schemas);
@@ -147,6 +154,13 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
             "Content-Encoding is not supported",
         ),
         (
+            "UpgradeRequired",
+            3,
+            false,
+            "A WebSocket was asked for in another version than that of RFC 6455.",
+            "Sec-WebSocket-Version must be 13",
+        ),
+        (
             "RateLimited",
             8,
             true,
@@ -193,6 +207,9 @@ pub(super) fn responses(schemas: &mut Schemas<'_>) -> Value {
         } else {
             Map::new()
         };
+        if name == "UpgradeRequired" {
+            headers = websocket::version();
+        }
         if name == "RateLimited" {
             headers.extend(headers::rate_limit());
         }

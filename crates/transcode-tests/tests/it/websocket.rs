@@ -577,7 +577,7 @@ fn the_description_shows_it() {
         ("/v1/books:appraise", "post"),
         ("/v1/shelves/{shelf}/books:add", "post"),
         ("/v1/shelves/{shelf}/books:watch", "get"),
-        ("/v1/shelves/{shelf}/books/{name2}/scan", "put"),
+        ("/v1/shelves/{name}/books/{name2}/scan", "put"),
     ] {
         let responses = responses(path, method);
         let headers = &responses["101"]["headers"];
