@@ -294,12 +294,19 @@ async fn close(
         return;
     }
     let _ = timeout(CLOSING, async {
-        if !is_broken {
-            while let Some(Ok(_)) =
-                poll_fn(|context| Pin::new(&mut socket).poll_next(context)).await
-            {}
+        let mut is_open = is_broken;
+        while !is_open {
+            match poll_fn(|context| Pin::new(&mut socket).poll_next(context)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => is_open = true,
+                // It has said so too, and nothing comes after that.
+                None => break,
+            }
         }
-        leave(socket.get_mut()).await;
+        shut(socket.get_mut()).await;
+        if is_open {
+            drain(socket.get_mut()).await;
+        }
     })
     .await;
 }
@@ -308,15 +315,19 @@ async fn close(
 async fn closed(mut socket: Socket, patience: Duration) {
     let _ = timeout(patience, async {
         if flush(&mut socket).await.is_ok() {
-            leave(socket.get_mut()).await;
+            shut(socket.get_mut()).await;
         }
     })
     .await;
 }
 
-/// Ends a connection, and throws away what still comes over it.
-async fn leave(connection: &mut Connection) {
+/// Says that nothing more is sent, by TLS too where that is between.
+async fn shut(connection: &mut Connection) {
     let _ = poll_fn(|context| Pin::new(&mut *connection).poll_shutdown(context)).await;
+}
+
+/// Throws away what still comes.
+async fn drain(connection: &mut Connection) {
     let mut buffer = [0; READ];
     loop {
         let mut buffer = ReadBuf::new(&mut buffer);
