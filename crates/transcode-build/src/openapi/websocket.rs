@@ -61,11 +61,13 @@ pub(super) fn version() -> Map<String, Value> {
 
 fn requests(api: &Api, method: &Method, binding: &Binding) -> String {
     let most = method.options.max_request_bytes;
-    let most = most.map_or_else(String::new, |most| match method.client_streaming {
-        true if api.takes_bytes(&method.input, binding) => {
+    let in_all = method.client_streaming && api.takes_bytes(&method.input, binding);
+    let most = most.map_or_else(String::new, |most| {
+        if in_all {
             format!(" There are at most {most} bytes in all.")
+        } else {
+            format!(" It has at most {most} bytes.")
         }
-        _ => format!(" It has at most {most} bytes."),
     });
     let what = match (&binding.body, method.client_streaming) {
         (Body::None, _) => return "The caller sends no messages.".to_owned(),

@@ -80,7 +80,8 @@ where
             // The generator has ruled it out.
             Decode::Nothing => Pieces::None,
         };
-        self.input.check_head(binding, parts, &concerns)?;
+        let checked = self.input.check_head(binding, parts, &concerns);
+        checked.map_err(Failure::Status)?;
         Ok(inbound::streaming(Messages {
             input: *self.input,
             binding,

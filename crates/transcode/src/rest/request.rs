@@ -222,11 +222,11 @@ impl<Req: Binder + Validate + Message + Default> Input<Req> {
         binding: &'static Binding,
         parts: &Parts,
         concerns: &impl Fn(&str),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Status> {
         let (mut head, named) = (Req::default(), Named::nothing());
         let (uri, headers) = (&parts.uri, &parts.headers);
         let violations = self.bind(&mut head, binding, uri, headers, named, |_, _| {});
-        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
+        status::check(binding.spec.reasons, violations)?;
         if let Some(resource) = (self.resource)(&head) {
             concerns(resource);
         }

@@ -181,7 +181,7 @@ impl Call {
         let handshake = Handshake::check(&mut self.parts, &self.body, websockets, offer);
         let handshake = match handshake {
             Ok(handshake) => handshake,
-            Err(problem) => return reply.failure(Failure::Problem(problem)),
+            Err(problem) => return reply.failure(Failure::Problem(*problem)),
         };
         let metadata = forwarded(&self.parts.headers, settings.forwarded_headers);
         let admitted = policy.admit(spec, &metadata, &mut self.parts.extensions);

@@ -165,6 +165,29 @@ async fn a_peer_that_takes_nothing_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_handler_does_not_wait_for_the_closing() {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let receiver = std::sync::Mutex::new(Some(receiver));
+    let watch = super::watch(move || {
+        let receiver = receiver.lock().expect("a lock").take();
+        Box::pin(UnboundedReceiverStream::new(receiver.expect("one call")))
+    });
+    let address = serve(settings(), watch).await;
+    let mut wire = Wire::connect(&address, WATCH).await;
+    sender.send(Ok(event("a"))).expect("a stream");
+    assert_eq!(wire.read().await.0, FIN | TEXT);
+    wire.write(FIN | TEXT, b"{}").await;
+    assert_eq!(wire.closed().await.1, 1008);
+    // The peer neither answers nor goes away.
+    let begun = Instant::now();
+    timeout(PATIENCE, sender.closed()).await.expect("dropped");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    // It has five seconds for it.
+    wire.shut().await;
+    assert!(begun.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test]
 async fn a_caller_is_not_taken_for_gone_while_it_is_not_listened_to() {
     let pace = Arc::new(Semaphore::new(0));
     let (watch, mut seen) = told(Some(pace.clone()));

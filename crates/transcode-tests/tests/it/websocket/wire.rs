@@ -21,7 +21,7 @@ pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ 0..126 => frame.push(0x80 | u8::try_from(length).expect("short")),
         length => {
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.extend(u16::try_from(length).expect("not long").to_be_bytes());
         }
     }
@@ -75,6 +75,12 @@ impl Wire {
         })
         .await
         .expect("in time")
+    }
+
+    /// Waits until the other end has closed the connection.
+    pub(super) async fn shut(&mut self) {
+        let read = timeout(PATIENCE, self.0.read(&mut [0])).await;
+        assert_eq!(read.expect("in time").expect("no reset"), 0);
     }
 
     /// The code of the closing frame, with the error before it.
@@ -143,7 +149,7 @@ async fn what_is_no_frame_or_no_text_is_an_error() {
             assert_eq!(found, code, "{bytes:x?} {error}");
             assert_eq!(error["error"]["code"], 3);
             // The connection ends, and with nothing lost.
-            assert_eq!(wire.0.read(&mut [0]).await.expect("no reset"), 0);
+            wire.shut().await;
         }
     }
 }
@@ -162,7 +168,7 @@ async fn a_closing_frame_is_answered_and_ends_the_call() {
     wire.write(FIN | CLOSE, &payload).await;
     assert_eq!(seen.recv().await.as_deref(), Some("gone"));
     assert_eq!(wire.read().await, (FIN | CLOSE, payload));
-    assert_eq!(wire.0.read(&mut [0]).await.expect("no reset"), 0);
+    wire.shut().await;
 }
 
 #[tokio::test]

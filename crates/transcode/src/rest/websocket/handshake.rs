@@ -70,7 +70,7 @@ impl Handshake {
         body: &Body,
         settings: &WebSockets,
         offer: Offer,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Box<Problem>> {
         let headers = &parts.headers;
         if !names(headers, &header::CONNECTION, "upgrade") {
             return Err(bad("Connection must name upgrade"));
@@ -82,10 +82,11 @@ impl Handshake {
                 Code::InvalidArgument,
                 "Sec-WebSocket-Version must be 13",
             );
-            return Err(problem
+            let problem = problem
                 .with_header(header::SEC_WEBSOCKET_VERSION, VERSION)
                 .with_header(header::UPGRADE, "websocket")
-                .with_header(header::CONNECTION, "upgrade"));
+                .with_header(header::CONNECTION, "upgrade");
+            return Err(Box::new(problem));
         }
         let key = only(headers, &header::SEC_WEBSOCKET_KEY)
             .filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
@@ -97,9 +98,10 @@ impl Handshake {
         if !settings.admits(headers) {
             let message = "Pages of this origin may not open WebSockets here";
             let status = StatusCode::FORBIDDEN;
-            return Err(Problem::new(status, Code::PermissionDenied, message));
+            let problem = Problem::new(status, Code::PermissionDenied, message);
+            return Err(Box::new(problem));
         }
-        let protocol = protocol(parts, settings, offer)?;
+        let protocol = protocol(parts, settings, offer).map_err(bad)?;
         let form = match (protocol, offer) {
             (Some(BINARY_PROTOCOL), _) => Form::Binary(BINARY[0]),
             (Some(_), _) | (None, Offer::Bytes) => Form::Json,
@@ -111,7 +113,8 @@ impl Handshake {
         };
         let upgrade = parts.extensions.remove().ok_or_else(|| {
             let message = "This server does not let connections change their protocol";
-            Problem::new(StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, message)
+            let status = StatusCode::NOT_IMPLEMENTED;
+            Box::new(Problem::new(status, Code::Unimplemented, message))
         })?;
         Ok(Self {
             key,
@@ -140,8 +143,9 @@ impl Handshake {
     }
 }
 
-fn bad(message: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+fn bad(message: impl Into<String>) -> Box<Problem> {
+    let status = StatusCode::BAD_REQUEST;
+    Box::new(Problem::new(status, Code::InvalidArgument, message))
 }
 
 /// The text of a header that is there once.
@@ -158,7 +162,7 @@ fn protocol(
     parts: &mut Parts,
     settings: &WebSockets,
     offer: Offer,
-) -> Result<Option<&'static str>, Problem> {
+) -> Result<Option<&'static str>, String> {
     let known: &[&'static str] = match offer {
         Offer::Json => &[JSON_PROTOCOL],
         Offer::Bytes | Offer::Both => &[JSON_PROTOCOL, BINARY_PROTOCOL],
@@ -172,7 +176,7 @@ fn protocol(
             .and_then(|prefix| name.strip_prefix(prefix));
         if let Some(text) = bearer {
             if token.replace(bearer_token(text)?).is_some() {
-                return Err(bad("Sec-WebSocket-Protocol must hold one token"));
+                return Err("Sec-WebSocket-Protocol must hold one token".to_owned());
             }
         } else if chosen.is_none() {
             chosen = known.iter().copied().find(|known| *known == name);
@@ -181,13 +185,11 @@ fn protocol(
     if given && chosen.is_none() {
         // A browser takes no answer without one of those that it has offered, and the token's is never answered.
         let names = known.join(" or ");
-        return Err(bad(format!("Sec-WebSocket-Protocol must name {names}")));
+        return Err(format!("Sec-WebSocket-Protocol must name {names}"));
     }
     if let Some(token) = token {
         if parts.headers.contains_key(header::AUTHORIZATION) {
-            return Err(bad(
-                "Credentials must be in Authorization or in Sec-WebSocket-Protocol, not in both",
-            ));
+            return Err(BOTH.to_owned());
         }
         parts.headers.insert(header::AUTHORIZATION, token);
         // It is nobody's from here on.
@@ -196,15 +198,18 @@ fn protocol(
     Ok(chosen)
 }
 
+/// What is wrong with a caller that says twice who it is.
+const BOTH: &str = "Credentials must be in Authorization or in Sec-WebSocket-Protocol, not in both";
+
 /// A token of a subprotocol, as the Authorization header has it.
-fn bearer_token(text: &str) -> Result<HeaderValue, Problem> {
+fn bearer_token(text: &str) -> Result<HeaderValue, &'static str> {
     let token = URL_SAFE_NO_PAD.decode(text).ok();
     let token = token.filter(|token| !token.is_empty() && token.iter().all(u8::is_ascii_graphic));
     let value = token.map(|token| [b"Bearer ".as_slice(), &token].concat());
     let value = value.and_then(|value| HeaderValue::from_bytes(&value).ok());
-    let mut value = value.ok_or_else(|| {
-        bad("The token in Sec-WebSocket-Protocol must be visible ASCII in base64url without padding")
-    })?;
+    let mut value = value.ok_or(
+        "The token in Sec-WebSocket-Protocol must be visible ASCII in base64url without padding",
+    )?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -296,9 +301,7 @@ mod tests {
             let chosen = protocol(&mut parts, &settings, offer);
             let token = parts.headers.remove(header::AUTHORIZATION);
             let token = token.map(|token| token.to_str().expect("text").to_owned());
-            chosen
-                .map(|chosen| (chosen, token))
-                .map_err(|problem| problem.message)
+            chosen.map(|chosen| (chosen, token))
         };
         let one = |text: &'static str| [("sec-websocket-protocol", text)];
         assert_eq!(choose(&[], Offer::Both), Ok((None, None)));

@@ -89,8 +89,9 @@ where
             let message = one.open(binding, parts, body, settings, concerns).await?;
             return Ok(Request::Whole(message));
         }
-        let content_type = content_type(parts)?;
-        input.check_head(binding, parts, &concerns)?;
+        let content_type = content_type(parts).map_err(unsupported)?;
+        let checked = input.check_head(binding, parts, &concerns);
+        checked.map_err(Failure::Status)?;
         let head = Head {
             input: *input,
             binding,
@@ -135,8 +136,9 @@ where
         concerns: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Request<Streaming<Req>>, Failure> {
         let (binding, parts) = (opening.binding, opening.parts);
-        let content_type = content_type(parts)?;
-        self.0.check_head(binding, parts, &concerns)?;
+        let content_type = content_type(parts).map_err(unsupported)?;
+        let checked = self.0.check_head(binding, parts, &concerns);
+        checked.map_err(Failure::Status)?;
         Ok(Request::Whole(inbound::streaming(Messages {
             head: Head {
                 input: *self.0,
@@ -153,10 +155,12 @@ where
 }
 
 /// What the bytes of a call are, where its handshake says it; a browser's can't.
-fn content_type(parts: &Parts) -> Result<String, Failure> {
-    let given = body::raw_type(&parts.headers);
-    let given = given.map_err(|message| Failure::Problem(body::unsupported(message)))?;
-    Ok(given.unwrap_or_default())
+fn content_type(parts: &Parts) -> Result<String, &'static str> {
+    Ok(body::raw_type(&parts.headers)?.unwrap_or_default())
+}
+
+fn unsupported(message: &'static str) -> Failure {
+    Failure::Problem(body::unsupported(message))
 }
 
 fn raw(content_type: String, data: Bytes) -> RawBody {

@@ -113,8 +113,14 @@ pub(super) async fn run(upgraded: Upgraded, call: Call) {
         broken: None,
     };
     let end = poll_fn(|context| session.poll(context)).await;
-    // What the handler holds goes with it.
-    let Session { socket, broken, .. } = session;
+    let Session {
+        socket,
+        broken,
+        call,
+        ..
+    } = session;
+    // The handler has nothing to do with how long the closing takes.
+    drop(call);
     let (last, frame) = match end {
         End::Gone => return,
         End::Closed => return closed(socket, patience).await,
