@@ -71,6 +71,8 @@ where
         .header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
+        // How a WebSocket is opened.
+        .enable_connect_protocol()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);

@@ -191,6 +191,7 @@ impl Transcoder {
                 request.method(),
                 request.version(),
                 request.headers(),
+                request.extensions(),
             )
             && let Some(found) = router.find_stream(request.uri().path())
         {

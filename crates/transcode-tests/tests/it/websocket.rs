@@ -1,6 +1,7 @@
 //! Streams over WebSocket, as a client of another's making sees them.
 
 mod handshake;
+mod http2;
 mod pressure;
 mod wire;
 

@@ -1,4 +1,4 @@
-//! Streams over WebSocket (RFC 6455), both ways at once.
+//! Streams over WebSocket (RFC 6455, and RFC 8441 in HTTP/2), both ways at once.
 //!
 //! What can be told in HTTP is told before the connection changes its protocol: a handshake that is broken, a page that
 //! may not open it, a caller that is not let in, a path or a query that can't be. The handler is called after that, since
@@ -100,7 +100,12 @@ impl Call {
     pub(super) fn is_websocket(&self) -> bool {
         let parts = &self.parts;
         self.transcoder.settings().websockets.is_some()
-            && handshake::is_asked(&parts.method, parts.version, &parts.headers)
+            && handshake::is_asked(
+                &parts.method,
+                parts.version,
+                &parts.headers,
+                &parts.extensions,
+            )
     }
 
     /// Makes a call over a WebSocket whose answer is one message.

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{self, HeaderName};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tonic::Code;
@@ -29,7 +30,8 @@ const VERSION: &str = "13";
 
 /// A handshake that is in order.
 pub(super) struct Handshake {
-    key: String,
+    /// Of an upgrade of HTTP/1.1.
+    key: Option<String>,
     protocol: Option<&'static str>,
     /// The form of answers that are messages.
     pub(super) form: Form,
@@ -49,12 +51,27 @@ pub(super) enum Offer {
 }
 
 /// Whether a request asks for a WebSocket. Whether it does so in the right way is for [`Handshake::check`] to say.
-pub(in crate::rest) fn is_asked(method: &Method, version: Version, headers: &HeaderMap) -> bool {
-    // An upgrade from HTTP/1.0 must be ignored, and HTTP/2 has none.
-    method == Method::GET
-        && version == Version::HTTP_11
-        && headers.contains_key(header::UPGRADE)
-        && names(headers, &header::UPGRADE, "websocket")
+pub(in crate::rest) fn is_asked(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> bool {
+    match version {
+        Version::HTTP_11 => {
+            method == Method::GET
+                && headers.contains_key(header::UPGRADE)
+                && names(headers, &header::UPGRADE, "websocket")
+        }
+        // RFC 8441.
+        Version::HTTP_2 => {
+            let protocol = extensions.get::<Protocol>();
+            method == Method::CONNECT
+                && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")
+        }
+        // HTTP/1.0 has no upgrades.
+        _ => false,
+    }
 }
 
 /// Whether a header that is a list has an element, in any case.
@@ -72,30 +89,25 @@ impl Handshake {
         offer: Offer,
     ) -> Result<Self, Box<Problem>> {
         let headers = &parts.headers;
-        if !names(headers, &header::CONNECTION, "upgrade") {
+        let is_upgrade = parts.version == Version::HTTP_11;
+        if is_upgrade && !names(headers, &header::CONNECTION, "upgrade") {
             return Err(bad("Connection must name upgrade"));
         }
         let version = only(headers, &header::SEC_WEBSOCKET_VERSION);
         if version.is_none_or(|version| version != VERSION) {
-            let problem = Problem::new(
-                StatusCode::UPGRADE_REQUIRED,
-                Code::InvalidArgument,
-                "Sec-WebSocket-Version must be 13",
-            );
-            let problem = problem
-                .with_header(header::SEC_WEBSOCKET_VERSION, VERSION)
-                .with_header(header::UPGRADE, "websocket")
-                .with_header(header::CONNECTION, "upgrade");
-            return Err(Box::new(problem));
+            return Err(other_version(is_upgrade));
         }
-        let key = only(headers, &header::SEC_WEBSOCKET_KEY)
-            .filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
-            .ok_or_else(|| bad("Sec-WebSocket-Key must be 16 bytes in base64"))?
-            .to_owned();
+        // In HTTP/2 nobody could take anything else for the answer.
+        let key = is_upgrade.then(|| {
+            only(headers, &header::SEC_WEBSOCKET_KEY)
+                .filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
+                .ok_or_else(|| bad("Sec-WebSocket-Key must be 16 bytes in base64"))
+        });
+        let key = key.transpose()?.map(str::to_owned);
         if !body.is_end_stream() {
             return Err(bad("The handshake of a WebSocket has no body"));
         }
-        if !settings.admits(headers) {
+        if !settings.admits(headers, &parts.uri) {
             let message = "Pages of this origin may not open WebSockets here";
             let status = StatusCode::FORBIDDEN;
             let problem = Problem::new(status, Code::PermissionDenied, message);
@@ -127,20 +139,42 @@ impl Handshake {
     /// The answer that makes the connection a WebSocket.
     pub(super) fn answer(&self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        let accept = derive_accept_key(self.key.as_bytes());
-        if let Ok(accept) = HeaderValue::try_from(accept) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(key) = &self.key {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            let accept = derive_accept_key(key.as_bytes());
+            if let Ok(accept) = HeaderValue::try_from(accept) {
+                headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+            }
         }
+        let headers = response.headers_mut();
         if let Some(protocol) = self.protocol {
             let protocol = HeaderValue::from_static(protocol);
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
         response
     }
+}
+
+/// The error of a handshake of another version than that which is taken.
+fn other_version(is_upgrade: bool) -> Box<Problem> {
+    let status = if is_upgrade {
+        StatusCode::UPGRADE_REQUIRED
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    let message = "Sec-WebSocket-Version must be 13";
+    let problem = Problem::new(status, Code::InvalidArgument, message)
+        .with_header(header::SEC_WEBSOCKET_VERSION, VERSION);
+    Box::new(if is_upgrade {
+        problem
+            .with_header(header::UPGRADE, "websocket")
+            .with_header(header::CONNECTION, "upgrade")
+    } else {
+        problem
+    })
 }
 
 fn bad(message: impl Into<String>) -> Box<Problem> {
@@ -216,7 +250,7 @@ fn bearer_token(text: &str) -> Result<HeaderValue, &'static str> {
 
 impl WebSockets {
     /// Whether a page of the origin that a request names, if it names any, may open a WebSocket.
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    fn admits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         if !headers.contains_key(header::ORIGIN) {
             // No browser.
             return true;
@@ -225,14 +259,14 @@ impl WebSockets {
             return false;
         };
         let known = |known: &String| known == "*" || known.eq_ignore_ascii_case(origin);
-        self.origins.iter().any(known) || is_own(origin, headers)
+        self.origins.iter().any(known) || is_own(origin, headers, uri)
     }
 }
 
 /// Whether an origin is that of the service itself. A proxy may have taken TLS off: what counts is host and port.
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+fn is_own(origin: &str, headers: &HeaderMap, uri: &Uri) -> bool {
     let authority = (origin.strip_prefix("https://")).or_else(|| origin.strip_prefix("http://"));
-    let host = only(headers, &header::HOST);
+    let host = only(headers, &header::HOST).or_else(|| Some(uri.authority()?.as_str()));
     matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
 }
 
@@ -252,12 +286,21 @@ mod tests {
 
     #[test]
     fn what_asks_for_a_websocket() {
-        let asked = |method, version, pairs: &[_]| is_asked(&method, version, &headers(pairs));
+        let asked = |method, version, pairs: &[_]| {
+            let mut extensions = Extensions::new();
+            extensions.insert(Protocol::from_static("websocket"));
+            is_asked(&method, version, &headers(pairs), &extensions)
+        };
         let upgrade = [("upgrade", "h2c, WebSocket")];
         assert!(asked(Method::GET, Version::HTTP_11, &upgrade));
         assert!(!asked(Method::POST, Version::HTTP_11, &upgrade));
         assert!(!asked(Method::GET, Version::HTTP_10, &upgrade));
         assert!(!asked(Method::GET, Version::HTTP_2, &upgrade));
+        assert!(!asked(Method::CONNECT, Version::HTTP_11, &upgrade));
+        assert!(asked(Method::CONNECT, Version::HTTP_2, &[]));
+        let tunnel = Extensions::new();
+        let (connect, http2) = (Method::CONNECT, Version::HTTP_2);
+        assert!(!is_asked(&connect, http2, &HeaderMap::new(), &tunnel));
         assert!(!asked(Method::GET, Version::HTTP_11, &[("upgrade", "h2c")]));
         assert!(!asked(
             Method::GET,
@@ -273,8 +316,10 @@ mod tests {
                 origins: origins.iter().map(ToString::to_string).collect(),
                 ..WebSockets::default()
             };
-            settings.admits(&headers(pairs))
+            let http2 = Uri::from_static("https://api.example/v1");
+            settings.admits(&headers(pairs), &http2)
         };
+        assert!(admits(&[], &[("origin", "https://api.example")]));
         let page = ("origin", "https://Shop.example");
         assert!(admits(&[], &[]));
         assert!(!admits(&[], &[page]));
