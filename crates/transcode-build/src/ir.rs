@@ -47,16 +47,45 @@ impl Api {
         }
     }
 
-    /// The fields of a request that are files, where a request like this may be a form; none where it may not.
-    pub fn files(&self, method: &Method, binding: &Binding) -> Vec<&Field> {
+    /// The fields of a request that are files, where a request like this may be a form; none where it may not. Each with
+    /// the messages that it is inside of, of which there is one at most: not in lists, maps and oneofs, nor inside itself.
+    pub fn files(&self, method: &Method, binding: &Binding) -> Vec<Vec<&Field>> {
         if method.client_streaming
             || binding.body != Body::Whole
             || self.takes_bytes(&method.input, binding)
         {
             return Vec::new();
         }
-        let fields = self.messages[&method.input].fields.iter();
-        fields.filter(|field| field.is_file()).collect()
+        let mut found = Vec::new();
+        if let Some((name, _)) = self.messages.get_key_value(&method.input) {
+            self.files_inside(name, &mut vec![name], &mut Vec::new(), &mut found);
+        }
+        found
+    }
+
+    fn files_inside<'a>(
+        &'a self,
+        message: &str,
+        open: &mut Vec<&'a str>,
+        path: &mut Vec<&'a Field>,
+        found: &mut Vec<Vec<&'a Field>>,
+    ) {
+        for field in &self.messages[message].fields {
+            path.push(field);
+            match &field.ty {
+                _ if field.is_file() => found.push(path.clone()),
+                Type::Message(inner)
+                    if matches!(field.shape, Shape::Optional | Shape::Boxed)
+                        && !open.contains(&inner.as_str()) =>
+                {
+                    open.push(inner);
+                    self.files_inside(inner, open, path, found);
+                    open.pop();
+                }
+                _ => {}
+            }
+            path.pop();
+        }
     }
 
     /// Whether a WebSocket that is opened with the path of this binding makes a call of it: that of GET first, of those
