@@ -1,5 +1,6 @@
 //! Streams over WebSocket, as a client of another's making sees them.
 
+mod client;
 mod handshake;
 mod http2;
 mod pressure;
@@ -8,16 +9,11 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::SinkExt as _;
-use http::Request;
 use prost::Message as _;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-use tokio_stream::{StreamExt as _, iter};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio::net::TcpListener;
+use tokio_stream::iter;
+use tokio_tungstenite::tungstenite::Message;
 use tonic::Status;
 use transcode::policy::BoxStream;
 use transcode::rest::Settings;
@@ -28,6 +24,8 @@ use transcode_tests::pb::library::v1::{
     WatchBooksResponse, add_book_request::NewBook,
 };
 use transcode_tests::{Watch, intake, settings, transcoder_of};
+
+use client::Client;
 
 const ADD: &str = "/v1/shelves/1/books:add?by=Ursula";
 const APPRAISE: &str = "/v1/books:appraise";
@@ -53,96 +51,6 @@ async fn serve<T: Clone + Send + Sync + 'static>(settings: Settings, extension: 
 
 /// The end of a call: its last message, where it failed, and the code and the reason of the closing frame.
 type End = (Option<Value>, u16, String);
-
-/// A client.
-struct Client(WebSocketStream<TcpStream>);
-
-impl Client {
-    /// A client of a server of its own.
-    async fn of<T: Clone + Send + Sync + 'static>(path: &str, extension: T) -> Self {
-        let address = serve(settings(), extension).await;
-        Self::connect(&address, path, &[])
-            .await
-            .expect("a handshake")
-    }
-
-    async fn new(path: &str) -> Self {
-        Self::of(path, ()).await
-    }
-
-    async fn connect(
-        address: &str,
-        path: &str,
-        headers: &[(&'static str, &str)],
-    ) -> Result<Self, Error> {
-        let request = format!("ws://{address}{path}").into_client_request();
-        let mut request: Request<()> = request.expect("a request");
-        for (name, value) in headers {
-            let value = value.parse().expect("a header");
-            request.headers_mut().append(*name, value);
-        }
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        let (socket, _) = timeout(PATIENCE, client_async(request, stream))
-            .await
-            .expect("in time")?;
-        Ok(Self(socket))
-    }
-
-    async fn send(&mut self, message: Message) {
-        self.0.send(message).await.expect("sent");
-    }
-
-    async fn text(&mut self, text: impl Into<Utf8Bytes>) {
-        self.send(Message::Text(text.into())).await;
-    }
-
-    /// Says that there are no more requests.
-    async fn end(&mut self) {
-        self.text("").await;
-    }
-
-    async fn message(&mut self) -> Message {
-        let next = timeout(PATIENCE, self.0.next()).await.expect("in time");
-        next.expect("a message").expect("no error")
-    }
-
-    async fn json(&mut self) -> Value {
-        let Message::Text(text) = self.message().await else {
-            panic!("no text");
-        };
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    async fn bytes(&mut self) -> Vec<u8> {
-        let Message::Binary(bytes) = self.message().await else {
-            panic!("no bytes");
-        };
-        bytes.to_vec()
-    }
-
-    /// The end, with nothing before it but an error.
-    async fn ended(mut self) -> End {
-        let mut last = None;
-        loop {
-            match self.message().await {
-                Message::Text(text) if last.is_none() => {
-                    let error: Value = serde_json::from_str(&text).expect("JSON");
-                    last = Some(error["error"].clone());
-                }
-                Message::Close(Some(frame)) => {
-                    assert!(
-                        timeout(PATIENCE, self.0.next())
-                            .await
-                            .expect("in time")
-                            .is_none()
-                    );
-                    return (last, frame.code.into(), frame.reason.to_string());
-                }
-                other => panic!("{other}"),
-            }
-        }
-    }
-}
 
 /// The end of a call that has come to its end.
 fn done() -> End {

@@ -1,13 +1,18 @@
 //! WebSockets in streams of HTTP/2 (RFC 8441).
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, Version};
+use futures_util::SinkExt as _;
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;

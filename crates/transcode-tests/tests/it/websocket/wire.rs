@@ -1,6 +1,8 @@
 //! Frames as they are on the wire.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::*;
 use crate::connection::read_until;
