@@ -31,7 +31,7 @@ pub struct MethodSpec {
     pub idempotency: Idempotency,
     /// Whether calls take an Idempotency-Key.
     pub idempotency_key: bool,
-    /// Most bytes of the body of a REST request, or of a line of it; none where the
+    /// Most bytes of the body of a REST request, or of a line of it or a message over WebSocket; none where the
     /// [settings](crate::rest::Settings::max_body_bytes) say it.
     pub max_request_bytes: Option<usize>,
     /// REST status of a success.

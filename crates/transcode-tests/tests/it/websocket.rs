@@ -376,7 +376,7 @@ async fn bytes_are_binary_messages() {
 async fn bytes_come_in_pieces_up_to_a_limit() {
     let scan = [("authorization", "library:scan")];
     let settings = Settings {
-        max_body_bytes: 10,
+        max_body_bytes: 70_000,
         ..settings()
     };
     let address = serve(settings, ()).await;
@@ -397,6 +397,20 @@ async fn bytes_come_in_pieces_up_to_a_limit() {
     let mut client = client.expect("a handshake");
     client.end().await;
     assert_eq!(client.json().await["pieces"], json!([piece(" 0")]));
+    // One is as long as the settings say, and never less than a piece.
+    let client = Client::connect(&address, SCAN, &scan).await;
+    let mut client = client.expect("a handshake");
+    client.send(Message::Binary(vec![1; 70_001].into())).await;
+    let (error, code, _) = client.ended().await;
+    assert_eq!(
+        error.expect("an error")["message"],
+        "Message 1 must not be longer than 70000 bytes"
+    );
+    assert_eq!(code, 1009);
+    let mut client = Client::new(CAPITALIZE).await;
+    let piece = Message::Binary(vec![b'a'; 65536].into());
+    client.send(piece).await;
+    assert_eq!(client.bytes().await, vec![b'A'; 65536]);
     // All of them together are too many.
     let client = Client::connect(&address, SCAN, &scan).await;
     let mut client = client.expect("a handshake");

@@ -31,7 +31,7 @@ use super::accept;
 use super::call::{Call, Encode, Failure, Streaming, ToBinary, Unary, forwarded};
 use super::form::Form;
 use super::raw::Begun;
-use super::{Body, BoxFuture, Problem, body, render};
+use super::{Body, BoxFuture, Problem, render};
 use crate::policy::{BoxStream, Policy};
 use crate::spec::Binding;
 use answers::{Answers, Encoder};
@@ -206,7 +206,7 @@ impl Call {
             let (policy, admission) = (policy.clone(), admission.clone());
             move |resource: &str| policy.concerns(&admission, resource)
         };
-        let most = incoming.most();
+        let (most, longest) = (incoming.most(), incoming.longest(spec, settings));
         let request = match incoming.open(opening, reader, concerns).await {
             Ok(request) => request,
             Err(failure) => {
@@ -234,7 +234,7 @@ impl Call {
             writer,
             faults,
             most,
-            longest: body::limit(spec, settings),
+            longest,
             heartbeat: settings.heartbeat,
             pong_timeout: websockets.pong_timeout,
         };

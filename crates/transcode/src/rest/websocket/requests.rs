@@ -21,7 +21,7 @@ use crate::rest::call::Failure;
 use crate::rest::pieces::CHUNK;
 use crate::rest::request::{Decode, Input, Named, One, Source};
 use crate::rest::{Body, BoxFuture, RawBody, Settings, body};
-use crate::spec::Binding;
+use crate::spec::{Binding, MethodSpec};
 use crate::status;
 use crate::validate::Validate;
 
@@ -54,6 +54,11 @@ pub(in crate::rest) struct Opening<'a> {
 pub(in crate::rest) trait Incoming<M>: Send {
     /// How many messages a caller may send; none where there is no end to them.
     fn most(&self) -> Option<usize>;
+
+    /// Longest message of a caller, in bytes.
+    fn longest(&self, spec: &MethodSpec, settings: &Settings) -> usize {
+        body::limit(spec, settings)
+    }
 
     /// Makes what is known before the connection is a WebSocket. `concerns` hears what the request is about.
     fn open(
@@ -127,6 +132,16 @@ where
 {
     fn most(&self) -> Option<usize> {
         None
+    }
+
+    fn longest(&self, spec: &MethodSpec, settings: &Settings) -> usize {
+        if let Decode::Raw(_) = self.0.decode {
+            // What the RPC says is for all of them, and may be more than is to be kept at a time.
+            let whole = spec.max_request_bytes.unwrap_or(usize::MAX);
+            settings.max_body_bytes.max(CHUNK).min(whole)
+        } else {
+            body::limit(spec, settings)
+        }
     }
 
     async fn open(
