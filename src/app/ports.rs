@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use transcode::rest::{Compression, Settings, Transcoder};
+use transcode::rest::{Compression, Settings, Transcoder, WebSockets};
 
 use super::background::Background;
 use super::limits;
@@ -24,6 +24,7 @@ use crate::service::CatalogHandler;
 use crate::store::{PgInbox, PgOutbox};
 use crate::system::SystemEnvironment;
 use crate::telemetry::metrics::{Operations, Requests};
+use crate::telemetry::request::RequestRecord;
 use crate::transport::{
     AccessPolicy, Audited, CacheProbe, EventsProbe, FORWARDED_HEADERS, GrpcPort, GrpcServices,
     HttpApi, HttpPort, InFlight, Measured, Observer, Probes, TrustedProxies, grpc_port, http_port,
@@ -97,6 +98,14 @@ pub(super) fn ports(
         reasons: &pb::REASONS,
         envelope: true,
         compression: (config.server.http.compression).then(Compression::default),
+        websockets: Some(WebSockets {
+            origins: config.server.http.cors.allowed_origins.clone(),
+            // What is logged on the way is that of the request.
+            spawn: |call| {
+                tokio::spawn(RequestRecord::carry(call));
+            },
+            ..WebSockets::default()
+        }),
         ..Settings::default()
     };
     let mut grpc = GrpcServices::new(policy.clone());

@@ -101,7 +101,7 @@ section! {
         max_body_bytes: usize = MIB => number(1024..=64 * MIB);
         /// Whether answers are compressed for callers who take that, and requests may be.
         compression: bool = false => boolean;
-        /// Which pages of other origins may call.
+        /// Which pages of other origins may call, and open WebSockets.
         cors: Cors;
     }
 }

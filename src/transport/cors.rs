@@ -1,5 +1,6 @@
 //! Which pages of other origins may call, by REST or gRPC-Web. Tokens travel in a header, never in a cookie, so that
-//! an origin gets nothing a script could not send from anywhere.
+//! an origin gets nothing a script could not send from anywhere. WebSockets, of which CORS says nothing, are for the same
+//! origins, in the transcoder's settings.
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};

@@ -59,7 +59,8 @@ pub struct AccessPolicy<E> {
     pub services: Option<Arc<Services<E>>>,
     /// Whether calls can be answered at all.
     pub readiness: Readiness,
-    /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one.
+    /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one. A call whose
+    /// request is a stream takes as long as its caller sends.
     pub http_timeout: Duration,
     /// The same of a gRPC call; a caller's own deadline is kept when it is shorter.
     pub grpc_timeout: Duration,
@@ -155,6 +156,25 @@ impl<E: Environment> AccessPolicy<E> {
             return Err(unavailable());
         }
         Ok(())
+    }
+
+    /// Waits until something ends a stream that was let in, in either direction, and says what.
+    fn end(
+        &self,
+        spec: &'static MethodSpec,
+        limits: Limits,
+    ) -> impl Future<Output = Status> + Send + use<E> {
+        let readiness = self.readiness.clone();
+        let services = self.services.clone();
+        async move {
+            tokio::select! {
+                // The caller goes on with another instance, and nobody waits for streams that have no end.
+                () = readiness.draining() => unavailable(),
+                () = at(limits.deadline) => too_late(spec),
+                () = at(limits.token) => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
+                error = ended(services, limits.service) => refusal(spec, error),
+            }
+        }
     }
 
     fn limits(
@@ -254,13 +274,13 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         // rest of it.
         let result = match futures_util::poll!(call.as_mut()) {
             Poll::Ready(result) => Ok(result),
-            Poll::Pending => Box::pin(tokio::time::timeout(limits.answer, call)).await,
+            Poll::Pending => {
+                let answer = limits.answer;
+                let end = || self.end(spec, limits);
+                Box::pin(bounded(spec, answer, end, call)).await
+            }
         };
-        match result {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(panicked(spec)),
-            Err(_) => Err(too_late(spec)),
-        }
+        result?.unwrap_or_else(|_| Err(panicked(spec)))
     }
 
     fn answers(
@@ -284,18 +304,27 @@ impl<E: Environment> Policy for AccessPolicy<E> {
         limits: Limits,
         messages: BoxStream<T>,
     ) -> BoxStream<T> {
-        let readiness = self.readiness.clone();
-        let services = self.services.clone();
-        let end = async move {
-            tokio::select! {
-                // The caller goes on with another instance, and nobody waits for streams that have no end.
-                () = readiness.draining() => unavailable(),
-                () = at(limits.deadline) => too_late(spec),
-                () = at(limits.token) => status(spec.reasons, Code::Unauthenticated, PUBLIC_MESSAGE),
-                error = ended(services, limits.service) => refusal(spec, error),
-            }
-        };
+        let end = self.end(spec, limits);
         until(messages, end, move || panicked(spec))
+    }
+}
+
+/// Waits for a call that is not answered at once: for so long, or, where its request is a stream, for as long as its
+/// caller sends, until something ends that.
+async fn bounded<T, E: Future<Output = Status>>(
+    spec: &MethodSpec,
+    answer: Duration,
+    end: impl FnOnce() -> E,
+    call: impl Future<Output = T>,
+) -> Result<T, Status> {
+    if spec.client_streaming {
+        tokio::select! {
+            result = call => Ok(result),
+            status = end() => Err(status),
+        }
+    } else {
+        let late = |_| too_late(spec);
+        tokio::time::timeout(answer, call).await.map_err(late)
     }
 }
 
@@ -359,7 +388,54 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use transcode::{Idempotency, RateClass, ReasonTable};
+
     use super::*;
+
+    static UNARY: MethodSpec = spec(false);
+    static UPLOAD: MethodSpec = spec(true);
+
+    const fn spec(client_streaming: bool) -> MethodSpec {
+        MethodSpec {
+            service: "test.v1.Test",
+            name: "Test",
+            path: "/test.v1.Test/Test",
+            client_streaming,
+            server_streaming: false,
+            scopes: &[],
+            public: true,
+            rate_class: RateClass::Default,
+            audit: false,
+            idempotency: Idempotency::Unknown,
+            idempotency_key: false,
+            max_request_bytes: None,
+            success_status: 200,
+            cache_control: "no-store",
+            envelope: None,
+            reasons: &ReasonTable::CANONICAL,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_sends_a_stream_takes_its_time() {
+        let limit = Duration::from_millis(10);
+        let never = || std::future::pending();
+        let sending = || tokio::time::sleep(limit * 5);
+        let unary = bounded(&UNARY, limit, never, sending()).await;
+        assert_eq!(
+            unary.map_err(|status| status.code()),
+            Err(Code::DeadlineExceeded)
+        );
+        let upload = bounded(&UPLOAD, limit, never, sending()).await;
+        assert!(upload.is_ok());
+        // Not for ever, though.
+        let end = || std::future::ready(Status::unavailable(""));
+        let endless = bounded(&UPLOAD, limit, end, std::future::pending::<()>()).await;
+        assert_eq!(
+            endless.map_err(|status| status.code()),
+            Err(Code::Unavailable)
+        );
+    }
 
     #[test]
     fn deadlines_of_callers() {

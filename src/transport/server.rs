@@ -1,5 +1,7 @@
-//! One port: accepts connections, bounds how long a silent one is kept, and lets those under way finish at the end.
+//! One port: accepts connections, bounds how long a silent one is kept, and lets those under way finish at the end, those
+//! that have become WebSockets among them.
 
+mod open;
 mod timer;
 
 use std::convert::Infallible;
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use futures_util::FutureExt as _;
 use futures_util::future::Map;
 use hyper::body::{Body, Incoming};
@@ -22,6 +24,7 @@ use tower::{Service, ServiceExt as _};
 
 use crate::lifecycle::Readiness;
 use crate::tls::Tls;
+use open::Open;
 use timer::ConnectionTimer;
 
 /// Longest wait for the head of a request, counted from the last answer's end on a connection that is kept. Longer than
@@ -68,6 +71,8 @@ where
         .header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
+        // How a WebSocket is opened.
+        .enable_connect_protocol()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
@@ -86,6 +91,8 @@ where
                 readiness: readiness.clone(),
             },
             watcher: connections.watcher(),
+            // Of what goes on over it after HTTP.
+            open: connections.watcher(),
         };
         match tls.clone() {
             None => tokio::spawn(connection.serve(TokioIo::new(stream))),
@@ -140,6 +147,7 @@ struct Connection<S> {
     builder: Builder<TokioExecutor>,
     service: Requests<S>,
     watcher: Watcher,
+    open: Watcher,
 }
 
 impl<S, B> Connection<S>
@@ -154,8 +162,12 @@ where
             builder,
             service,
             watcher,
+            open,
         } = self;
-        let connection = builder.serve_connection(io, service).into_owned();
+        let io = Open::new(io, open);
+        let connection = builder
+            .serve_connection_with_upgrades(io, service)
+            .into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error, "a connection ended");
         }
@@ -194,6 +206,10 @@ where
 /// The last answer of a connection.
 fn closing<B>(answer: Result<Response<B>, Infallible>) -> Result<Response<B>, Infallible> {
     answer.map(|mut answer| {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Its last one anyway, and it says what the connection is from here on.
+            return answer;
+        }
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(header::CONNECTION, close);
         answer

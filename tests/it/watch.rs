@@ -3,6 +3,7 @@
 mod end;
 mod idle;
 mod resume;
+mod websocket;
 
 use std::sync::Arc;
 

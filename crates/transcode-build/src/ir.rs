@@ -2,6 +2,8 @@
 //!
 //! Everything made of a contract, code and documents alike, is made of this and of nothing else.
 
+mod api;
+
 use std::collections::BTreeMap;
 
 use crate::options::{
@@ -22,57 +24,12 @@ pub struct Api {
     pub enums: BTreeMap<String, Enum>,
     /// Whether JSON leaves out what is its default and has no presence.
     pub omit_defaults: bool,
+    /// Whether its description leaves WebSockets out.
+    pub omit_websockets: bool,
 }
 
 /// The message that is an HTTP body as it is.
 pub const HTTP_BODY: &str = "google.api.HttpBody";
-
-impl Api {
-    /// Whether the answer to a request like this is bytes as they are; `output` is the full name of the answer.
-    pub fn answers_bytes(&self, output: &str, binding: &Binding) -> bool {
-        match &binding.response_body {
-            None => output == HTTP_BODY,
-            Some(name) => self.is_http_body(output, name),
-        }
-    }
-
-    /// Whether the body of a request like this is taken as the bytes it is; `input` is the full name of the request.
-    pub fn takes_bytes(&self, input: &str, binding: &Binding) -> bool {
-        match &binding.body {
-            Body::None => false,
-            Body::Whole => input == HTTP_BODY,
-            Body::Field(name) => self.is_http_body(input, name),
-        }
-    }
-
-    /// The fields of a request that are files, where a request like this may be a form; none where it may not.
-    pub fn files(&self, method: &Method, binding: &Binding) -> Vec<&Field> {
-        if method.client_streaming
-            || binding.body != Body::Whole
-            || self.takes_bytes(&method.input, binding)
-        {
-            return Vec::new();
-        }
-        let fields = self.messages[&method.input].fields.iter();
-        fields.filter(|field| field.is_file()).collect()
-    }
-
-    fn is_http_body(&self, message: &str, field: &str) -> bool {
-        let field = self.messages[message].field(field);
-        field.is_some_and(Field::is_http_body)
-    }
-
-    /// The messages that are events, with their full names: the published ones first, each by name.
-    pub fn events(&self) -> Vec<(&str, &Message, &Event)> {
-        let events = self.messages.iter().filter_map(|(name, message)| {
-            let event = message.event.as_ref()?;
-            Some((name.as_str(), message, event))
-        });
-        let mut events: Vec<_> = events.collect();
-        events.sort_by_key(|(name, _, event)| (event.direction, *name));
-        events
-    }
-}
 
 /// A service.
 #[derive(Debug)]
@@ -134,6 +91,13 @@ pub struct Method {
     pub location: Vec<LocationPart>,
     /// What its Link header is made of.
     pub links: Links,
+}
+
+impl Method {
+    /// Whether its request, its answer or both are streams.
+    pub const fn is_streaming(&self) -> bool {
+        self.client_streaming || self.streaming
+    }
 }
 
 /// What a Link header is made of: for each kind of page the field of the request, and the path of that of the answer

@@ -38,6 +38,7 @@ pub struct Config {
     roots: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     omit_defaults: bool,
+    omit_websockets: bool,
 }
 
 /// Begins a configuration.
@@ -68,6 +69,13 @@ impl Config {
         self
     }
 
+    /// Leaves WebSockets out of the OpenAPI description, for a server that takes none.
+    #[must_use]
+    pub const fn omit_websockets(mut self) -> Self {
+        self.omit_websockets = true;
+        self
+    }
+
     /// Parses and checks the contract.
     ///
     /// # Errors
@@ -79,6 +87,7 @@ impl Config {
     fn contract(&self, files: &[PathBuf]) -> Result<load::Contract, Error> {
         let mut contract = load::load(&self.roots, files)?;
         contract.api.omit_defaults = self.omit_defaults;
+        contract.api.omit_websockets = self.omit_websockets;
         Ok(contract)
     }
 

@@ -121,6 +121,7 @@ impl Loader<'_> {
             messages: BTreeMap::new(),
             enums: BTreeMap::new(),
             omit_defaults: false,
+            omit_websockets: false,
         };
         for file in files {
             if let Some(info) =

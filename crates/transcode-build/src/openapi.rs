@@ -6,6 +6,7 @@ mod errors;
 mod headers;
 mod operation;
 mod stream;
+mod websocket;
 
 use serde_json::{Map, Value, json};
 

@@ -163,7 +163,7 @@ impl Library for Echo {
     }
 }
 
-/// Lets in callers whose authorization is the scope an RPC asks for.
+/// Lets in callers whose authorization is the scope an RPC asks for, with `Bearer` before it or without.
 pub struct ByScope;
 
 impl Policy for ByScope {
@@ -177,7 +177,8 @@ impl Policy for ByScope {
     ) -> Result<(), Status> {
         let given = metadata
             .get("authorization")
-            .and_then(|value| value.to_str().ok());
+            .and_then(|value| value.to_str().ok())
+            .map(|text| text.strip_prefix("Bearer ").unwrap_or(text));
         match given {
             _ if spec.public => Ok(()),
             Some(given) if spec.scopes.contains(&given) => Ok(()),

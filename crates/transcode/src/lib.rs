@@ -6,7 +6,8 @@
 //! - [`validate`]: the rules of `buf.validate`;
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
 //! - [`idempotency`]: calls that are made once, however often they come;
-//! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error;
+//! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error,
+//!   over HTTP and over WebSocket;
 //! - [`grpc`]: what stands in front of tonic's services;
 //! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;

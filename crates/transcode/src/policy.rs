@@ -47,7 +47,8 @@ pub trait Policy: Send + Sync + 'static {
 
     /// Runs a call that was let in: from reading its body to the handler's answer. Where that is a stream, its messages
     /// come after it: they are watched over by [`stream`](Self::stream). Where the request is a stream, the handler reads
-    /// it in here, for as long as the caller sends.
+    /// it in here, for as long as the caller sends. Over WebSocket this is in a task of its own, as the handshake
+    /// was answered by then.
     fn run<T: Send>(
         &self,
         spec: &'static MethodSpec,

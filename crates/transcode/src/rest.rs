@@ -19,6 +19,8 @@ mod render;
 mod request;
 mod rpc;
 mod stream;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -39,6 +41,8 @@ pub use multipart::Files;
 pub use raw::RawBody;
 pub use render::Problem;
 pub use request::{Decode, FromBinary, FromJson, Input};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSockets;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -91,6 +95,9 @@ pub struct Settings {
     /// Whether and how bodies are compressed, requests and answers alike.
     #[cfg(feature = "compression")]
     pub compression: Option<Compression>,
+    /// Whether and how streams are taken over WebSocket. Where they are not, an offer to change to it is not taken up.
+    #[cfg(feature = "websocket")]
+    pub websockets: Option<WebSockets>,
 }
 
 impl Default for Settings {
@@ -117,6 +124,8 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(15),
             #[cfg(feature = "compression")]
             compression: None,
+            #[cfg(feature = "websocket")]
+            websockets: Some(WebSockets::default()),
         }
     }
 }
@@ -173,9 +182,22 @@ impl Transcoder {
             .flat_map(|service| service.bindings())
     }
 
-    /// What a request comes to, before anything is done about it.
+    /// What a request comes to, before anything is done about it. One that asks for a WebSocket comes to the RPC of its
+    /// path that streams, whatever method that has; where there is none, it is a GET like any other.
     pub fn find<B>(&self, request: &Request<B>) -> Match {
         let router = &self.0.router;
+        #[cfg(feature = "websocket")]
+        if self.settings().websockets.is_some()
+            && websocket::handshake::is_asked(
+                request.method(),
+                request.version(),
+                request.headers(),
+                request.extensions(),
+            )
+            && let Some(found) = router.find_stream(request.uri().path())
+        {
+            return found;
+        }
         router.find(request.method().as_str(), request.uri().path())
     }
 

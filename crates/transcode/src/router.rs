@@ -43,7 +43,8 @@ pub enum Match {
 }
 
 struct Search<'a> {
-    method: &'a str,
+    /// None for any whose RPC streams.
+    method: Option<&'a str>,
     found: Option<&'a Leaf>,
     allowed: Vec<&'static str>,
 }
@@ -82,13 +83,30 @@ impl Router {
 
     /// Finds the binding for a method and a raw path. HEAD is answered by GET.
     pub fn find(&self, method: &str, path: &str) -> Match {
-        let Some(path) = path.strip_prefix('/') else {
-            return Match::NotFound;
-        };
+        let method = if method == "HEAD" { "GET" } else { method };
+        let search = self.search(Some(method), path);
+        match search.found {
+            Some(leaf) => Match::Found(leaf.binding, leaf.target),
+            None if search.allowed.is_empty() => Match::NotFound,
+            None => Match::MethodNotAllowed(complete(search.allowed)),
+        }
+    }
+
+    /// Finds the binding of an RPC that streams for a raw path, whatever its method is. Of several for the same path it is
+    /// that of GET, then of POST, and so on as in [`METHODS`].
+    pub fn find_stream(&self, path: &str) -> Option<Match> {
+        let leaf = self.search(None, path).found?;
+        Some(Match::Found(leaf.binding, leaf.target))
+    }
+
+    fn search<'a>(&'a self, method: Option<&'a str>, path: &str) -> Search<'a> {
         let mut search = Search {
-            method: if method == "HEAD" { "GET" } else { method },
+            method,
             found: None,
             allowed: Vec::new(),
+        };
+        let Some(path) = path.strip_prefix('/') else {
+            return search;
         };
         // A verb is what follows the last colon of the last segment; a path without one may still hold colons.
         let last = path.rfind('/').map_or(0, |slash| slash + 1);
@@ -99,11 +117,7 @@ impl Router {
         if search.found.is_none() {
             self.walk(0, Some(path), None, &mut search);
         }
-        match search.found {
-            Some(leaf) => Match::Found(leaf.binding, leaf.target),
-            None if search.allowed.is_empty() => Match::NotFound,
-            None => Match::MethodNotAllowed(complete(search.allowed)),
-        }
+        search
     }
 
     /// Matches the rest of a path, `None` when it has ended.
@@ -153,8 +167,14 @@ impl Node {
     }
 
     fn finish<'a>(&'a self, verb: Option<&str>, search: &mut Search<'a>) {
-        for leaf in self.leaves.iter().filter(|leaf| leaf.binding.verb == verb) {
-            if leaf.binding.method == search.method {
+        let leaves = self.leaves.iter().filter(|leaf| leaf.binding.verb == verb);
+        if search.method.is_none() {
+            let streams = leaves.filter(|leaf| leaf.binding.spec.is_streaming());
+            search.found = streams.min_by_key(|leaf| rank(leaf.binding.method));
+            return;
+        }
+        for leaf in leaves {
+            if Some(leaf.binding.method) == search.method {
                 search.found = Some(leaf);
                 return;
             }
@@ -179,6 +199,15 @@ fn literal(segment: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(segment)
     }
+}
+
+/// Methods, that which a WebSocket comes to first.
+pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// The place of a method among [`METHODS`]; others come last, by their names.
+fn rank(method: &str) -> (usize, &str) {
+    let place = METHODS.iter().position(|known| *known == method);
+    (place.unwrap_or(METHODS.len()), method)
 }
 
 /// The methods of an Allow header.

@@ -31,7 +31,7 @@ pub struct MethodSpec {
     pub idempotency: Idempotency,
     /// Whether calls take an Idempotency-Key.
     pub idempotency_key: bool,
-    /// Most bytes of the body of a REST request, or of a line of it; none where the
+    /// Most bytes of the body of a REST request, or of a line of it or a message over WebSocket; none where the
     /// [settings](crate::rest::Settings::max_body_bytes) say it.
     pub max_request_bytes: Option<usize>,
     /// REST status of a success.
@@ -42,6 +42,13 @@ pub struct MethodSpec {
     pub envelope: Option<&'static str>,
     /// Names of the errors.
     pub reasons: &'static ReasonTable,
+}
+
+impl MethodSpec {
+    /// Whether its request, its answer or both are streams.
+    pub const fn is_streaming(&self) -> bool {
+        self.client_streaming || self.server_streaming
+    }
 }
 
 /// Budgets that calls draw from.

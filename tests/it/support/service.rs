@@ -20,6 +20,9 @@ use super::program;
 /// Longest wait for the service to be there.
 const START: Duration = Duration::from_secs(30);
 
+/// The name of the configuration file.
+const CONFIGURATION: &str = "config.yaml";
+
 /// A running service.
 pub(crate) struct Service {
     child: Child,
@@ -53,6 +56,15 @@ impl Service {
         )
     }
 
+    /// A ready service with an empty, migrated database and a configuration file.
+    pub(crate) async fn start_configured(yaml: &str) -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        std::fs::write(data.path().join(CONFIGURATION), yaml).expect("written");
+        let service = Self::start_on(database().await, data, &[("AUTO_MIGRATE", "true")]);
+        service.ready().await;
+        service
+    }
+
     /// Starts another one on the same database, with the same keys.
     pub(crate) fn replica(&self, variables: &[(&str, &str)]) -> Self {
         let database = self.database.clone();
@@ -79,6 +91,9 @@ impl Service {
 
     fn start_on(database: Database, data: TempDir, variables: &[(&str, &str)]) -> Self {
         let mut command = command(data.path(), &database.url);
+        if data.path().join(CONFIGURATION).exists() {
+            command.arg("-conf").arg(data.path());
+        }
         command
             .envs(variables.iter().copied())
             .stderr(Stdio::piped())

@@ -4,7 +4,7 @@ use heck::{ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use crate::ir::Api;
+use crate::ir::{Api, Message};
 
 /// The package whose module code is made for.
 pub(super) struct Scope<'a> {
@@ -23,6 +23,13 @@ impl Scope<'_> {
     pub(super) fn enumeration(&self, full_name: &str) -> TokenStream {
         let found = &self.api.enums[full_name];
         self.path(&found.package, &found.path)
+    }
+
+    /// Path of the enum of a oneof from the module of the package.
+    pub(super) fn oneof(&self, message: &Message, name: &str) -> TokenStream {
+        let mut path = message.path.clone();
+        path.push(name.to_owned());
+        self.path(&message.package, &path)
     }
 
     fn path(&self, package: &str, path: &[String]) -> TokenStream {

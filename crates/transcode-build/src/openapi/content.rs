@@ -89,7 +89,8 @@ pub(super) fn body(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding
 /// The schema of a request as a form: files, and what stands in a query elsewhere.
 fn form(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option<Value> {
     let api = schemas.api;
-    if api.files(method, binding).is_empty() {
+    let files = api.files(method, binding);
+    if files.is_empty() {
         return None;
     }
     let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -97,18 +98,25 @@ fn form(schemas: &mut Schemas<'_>, method: &Method, binding: &Binding) -> Option
         if in_path(&api.messages[&method.input], binding, field) {
             continue;
         }
-        if field.is_file() {
-            let mut schema = match field.shape {
+        for path in files.iter().filter(|path| path[0].name == field.name) {
+            let names: Vec<_> = path.iter().map(|field| field.json_name.as_str()).collect();
+            let Some(last) = path.last() else {
+                continue;
+            };
+            let mut schema = match last.shape {
                 Shape::Repeated => json!({"type": "array", "items": raw()}),
                 _ => raw(),
             };
-            if !field.docs.is_empty() {
-                schema["description"] = json!(field.docs);
+            if !last.docs.is_empty() {
+                schema["description"] = json!(last.docs);
             }
-            properties.insert(field.json_name.clone(), schema);
-            if field.required() {
-                required.push(json!(field.json_name));
+            properties.insert(names.join("."), schema);
+            // What is in a message is required only where that is.
+            if path.iter().all(|field| field.required()) {
+                required.push(json!(names.join(".")));
             }
+        }
+        if field.is_file() {
             continue;
         }
         let mut parameters = Vec::new();

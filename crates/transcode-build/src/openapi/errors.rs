@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{binary, headers};
+use super::{binary, headers, websocket};
 use crate::ir::{Api, Service};
 use crate::schema::Schemas;
 
@@ -139,6 +139,13 @@ fn describe(
             "Content-Encoding is not supported",
         ),
         (
+            "UpgradeRequired",
+            3,
+            false,
+            "A WebSocket was asked for in another version than that of RFC 6455.",
+            "Sec-WebSocket-Version must be 13",
+        ),
+        (
             "RateLimited",
             8,
             true,
@@ -185,6 +192,9 @@ fn describe(
         } else {
             Map::new()
         };
+        if name == "UpgradeRequired" {
+            headers = websocket::version();
+        }
         if name == "RateLimited" {
             headers.extend(headers::rate_limit());
         }

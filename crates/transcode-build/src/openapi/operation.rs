@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::Used;
-use super::{content, headers};
+use super::{content, headers, websocket};
 use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
@@ -310,6 +310,11 @@ fn answers(
     binding: &Binding,
 ) -> Value {
     let mut answers = Map::new();
+    let takes_websocket = schemas.api.takes_websocket(method, binding);
+    if takes_websocket {
+        let answer = websocket::answer(schemas.api, method, binding);
+        answers.insert("101".to_owned(), answer);
+    }
     let status = method.options.success_status.max(200).to_string();
     let mut success = content::success(schemas, service, method, binding);
     success["headers"] = Value::Object(success_headers(method, binding));
@@ -331,7 +336,11 @@ fn answers(
             "Unauthorized",
             !method.options.public || reason("UNAUTHORIZED"),
         ),
-        ("403", "Forbidden", !method.options.public),
+        (
+            "403",
+            "Forbidden",
+            !method.options.public || takes_websocket,
+        ),
         ("404", "NotFound", reason("NOT_FOUND")),
         (
             "409",
@@ -358,6 +367,7 @@ fn answers(
             content::unsupported(schemas.api, method, binding),
             binding.body != Body::None,
         ),
+        ("426", "UpgradeRequired", takes_websocket),
         ("429", "RateLimited", true),
         ("500", "InternalError", true),
         ("503", "ServiceUnavailable", true),

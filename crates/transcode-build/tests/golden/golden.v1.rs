@@ -1590,14 +1590,19 @@ impl<
                         json,
                         answer,
                     )),
+                    binary: Some(::transcode::prost::Message::encode_to_vec),
                     id: Some(|message| &message.token),
                 };
+                let service = self.service.clone();
+                let policy = self.policy.clone();
                 ::std::boxed::Box::pin(
                     call
                         .server_streaming(
-                            &*self.policy,
+                            policy,
                             &STREAMING,
-                            |request| { self.service.watch_shelves(request) },
+                            move |request| async move {
+                                service.watch_shelves(request).await
+                            },
                         ),
                 )
             }
@@ -1622,14 +1627,19 @@ impl<
                             data: body.data.into(),
                         }
                     }),
+                    binary: None,
                     id: None,
                 };
+                let service = self.service.clone();
+                let policy = self.policy.clone();
                 ::std::boxed::Box::pin(
                     call
                         .server_streaming(
-                            &*self.policy,
+                            policy,
                             &STREAMING,
-                            |request| { self.service.export_shelves(request) },
+                            move |request| async move {
+                                service.export_shelves(request).await
+                            },
                         ),
                 )
             }
@@ -1663,12 +1673,16 @@ impl<
                     links: None,
                     etag: None,
                 };
+                let service = self.service.clone();
+                let policy = self.policy.clone();
                 ::std::boxed::Box::pin(
                     call
                         .client_streaming(
-                            &*self.policy,
+                            policy,
                             &UNARY,
-                            |request| self.service.import_shelves(request),
+                            move |request| async move {
+                                service.import_shelves(request).await
+                            },
                         ),
                 )
             }

@@ -83,6 +83,84 @@ async fn files_and_texts_become_fields() {
 }
 
 #[tokio::test]
+async fn files_inside_messages_have_names_with_dots() {
+    let png = "Content-Type: image/png\r\n";
+    let response = send(
+        TEXTS,
+        &[
+            ("name=cover.color", "", b"red"),
+            ("name=cover.picture; filename=a", png, b"1"),
+            ("name=cover.firstSketches; filename=b", png, b"2"),
+            ("name=cover.first_sketches; filename=c", "", b"3"),
+            ("name=\"cover.backPicture\"; filename=d", "", b"4"),
+            ("name=cover.title.ornament; filename=e", "", b"5"),
+            // Where nobody chose one there is none, and nothing around it.
+            ("name=\"draft\"; filename=\"\"", "", b""),
+        ],
+    )
+    .await;
+    assert_eq!(response.status(), StatusCode::OK, "{}", response.body());
+    let cover = &response.body()["data"]["cover"];
+    assert_eq!(
+        *cover,
+        json!({
+            "color": "red",
+            "picture": content("image/png", b"1"),
+            "firstSketches": [content("image/png", b"2"), content("", b"3")],
+            "backPicture": content("", b"4"),
+            "title": {"ornament": content("", b"5")},
+            "former": [],
+        })
+    );
+    let response = send(
+        TEXTS,
+        &[
+            ("name=cover.color", "", b"a colour that has no name yet"),
+            ("name=cover.picture; filename=a", "", b"1"),
+            ("name=cover.picture; filename=b", "", b"2"),
+            ("name=cover.backText", "", b"words"),
+            ("name=cover.back_picture; filename=c", "", b"3"),
+            // Neither in a list nor in itself; and not a field of it.
+            ("name=cover.former.picture; filename=d", "", b"4"),
+            ("name=cover.inner.picture; filename=e", "", b"5"),
+            ("name=cover.title.nope; filename=f", "", b"6"),
+            ("name=cover.title; filename=g", "", b"7"),
+        ],
+    )
+    .await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        response.body()["error"]["details"],
+        json!({
+            "cover.color": "Must be at most 20 characters long",
+            "cover.picture": "Given more than once",
+            "cover.backPicture": "Only one of backPicture, backText may be given",
+            "cover.former.picture": "Takes no file",
+            "cover.inner.picture": "Takes no file",
+            "cover.title.nope": "Takes no file",
+            "cover.title": "Takes no file",
+        })
+    );
+    let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
+    let body = &description["paths"][TEXTS]["post"]["requestBody"]["content"];
+    let properties = &body["multipart/form-data"]["schema"]["properties"];
+    let raw = json!({"type": "string", "format": "binary", "description": "What is on it."});
+    assert_eq!(properties["cover.picture"], raw);
+    assert_eq!(properties["cover.title.ornament"], raw);
+    assert_eq!(properties["cover.firstSketches"]["type"], "array");
+    assert!(properties["cover.backPicture"].is_object());
+    assert!(properties["cover.color"].is_object());
+    for absent in [
+        "cover.inner.picture",
+        "cover.former.picture",
+        "cover.title",
+        "cover",
+    ] {
+        assert!(properties.get(absent).is_none(), "{absent}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_nobody_chose_is_none() {
     let octets = "Content-Type: application/octet-stream\r\n";
     let response = send(TEXTS, &[("name=\"content\"; filename=\"\"", octets, b"")]).await;
@@ -194,6 +272,12 @@ fn the_description_shows_a_form() {
         [
             "author",
             "content",
+            "cover.backPicture",
+            "cover.backText",
+            "cover.color",
+            "cover.firstSketches",
+            "cover.picture",
+            "cover.title.ornament",
             "draft",
             "nothing",
             "pageScans",

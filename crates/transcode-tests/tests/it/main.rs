@@ -15,3 +15,4 @@ mod rest;
 mod stream;
 mod together;
 mod upload;
+mod websocket;

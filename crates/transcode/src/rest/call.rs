@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_core::Stream;
 use http::request::Parts;
@@ -17,6 +18,8 @@ use super::messages::Many;
 use super::raw::{self, Begun, RawBody};
 use super::request::{Input, One, Source};
 use super::stream::{self, Framing};
+#[cfg(feature = "websocket")]
+use super::websocket;
 use super::{Body, Problem, RequestContext, Transcoder, accept, etag, form, render};
 use crate::idempotency;
 use crate::json::Binder;
@@ -71,6 +74,8 @@ pub struct Streaming<Req, Res> {
     pub input: Input<Req>,
     /// How the body is made of messages of the answer.
     pub encode: Encode<Res>,
+    /// Writes a message of it in the binary form, where it is one, and not bytes as they are.
+    pub binary: Option<ToBinary<Res>>,
     /// The id of a message, with which a reader asks for what comes after it.
     pub id: Option<fn(&Res) -> &str>,
 }
@@ -106,7 +111,7 @@ pub(super) enum Failure {
 }
 
 /// What an answer is made with, whatever it says.
-struct Reply {
+pub(super) struct Reply {
     binding: &'static Binding,
     transcoder: Transcoder,
     context: Option<RequestContext>,
@@ -115,7 +120,7 @@ struct Reply {
 }
 
 impl Reply {
-    fn failure(&self, failure: Failure) -> Response<Body> {
+    pub(super) fn failure(&self, failure: Failure) -> Response<Body> {
         let (settings, context) = (self.transcoder.settings(), self.context.as_ref());
         let spec = self.binding.spec;
         let problem = match failure {
@@ -155,53 +160,73 @@ impl Call {
     }
 
     /// Makes a call whose request is a stream.
-    pub fn client_streaming<P, Req, Res, F>(
+    pub async fn client_streaming<P, Req, Res, F>(
         self,
-        policy: &P,
-        unary: &Unary<Req, Res>,
-        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
-    ) -> impl Future<Output = Response<Body>>
+        policy: Arc<P>,
+        unary: &'static Unary<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send + 'static,
+    ) -> Response<Body>
     where
         P: Policy,
         Req: Binder + Validate + Message + Default + 'static,
         Res: Send + 'static,
-        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
+        F: Future<Output = Result<tonic::Response<Res>, Status>> + Send + 'static,
     {
-        self.answer(policy, unary, Many::new(&unary.input), handler)
+        #[cfg(feature = "websocket")]
+        if self.is_websocket() {
+            let incoming = websocket::Many(&unary.input);
+            return Box::pin(self.answer_over_websocket(policy, unary, incoming, handler)).await;
+        }
+        self.answer(&*policy, unary, Many::new(&unary.input), handler)
+            .await
     }
 
     /// Makes a call whose answer is a stream.
-    pub fn server_streaming<P, Req, Res, S, F>(
+    pub async fn server_streaming<P, Req, Res, S, F>(
         self,
-        policy: &P,
-        streaming: &Streaming<Req, Res>,
-        handler: impl FnOnce(Request<Req>) -> F + Send,
-    ) -> impl Future<Output = Response<Body>>
-    where
-        P: Policy,
-        Req: Binder + Validate + Message + Default,
-        Res: Send + 'static,
-        S: Stream<Item = Result<Res, Status>> + Send + 'static,
-        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
-    {
-        self.stream(policy, streaming, One(&streaming.input), handler)
-    }
-
-    /// Makes a call whose request and whose answer are streams.
-    pub fn bidi_streaming<P, Req, Res, S, F>(
-        self,
-        policy: &P,
-        streaming: &Streaming<Req, Res>,
-        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
-    ) -> impl Future<Output = Response<Body>>
+        policy: Arc<P>,
+        streaming: &'static Streaming<Req, Res>,
+        handler: impl FnOnce(Request<Req>) -> F + Send + 'static,
+    ) -> Response<Body>
     where
         P: Policy,
         Req: Binder + Validate + Message + Default + 'static,
         Res: Send + 'static,
         S: Stream<Item = Result<Res, Status>> + Send + 'static,
-        F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send + 'static,
     {
-        self.stream(policy, streaming, Many::new(&streaming.input), handler)
+        #[cfg(feature = "websocket")]
+        if self.is_websocket() {
+            let incoming = websocket::Single(&streaming.input);
+            return Box::pin(self.stream_over_websocket(policy, streaming, incoming, handler))
+                .await;
+        }
+        self.stream(&*policy, streaming, One(&streaming.input), handler)
+            .await
+    }
+
+    /// Makes a call whose request and whose answer are streams.
+    pub async fn bidi_streaming<P, Req, Res, S, F>(
+        self,
+        policy: Arc<P>,
+        streaming: &'static Streaming<Req, Res>,
+        handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send + 'static,
+    ) -> Response<Body>
+    where
+        P: Policy,
+        Req: Binder + Validate + Message + Default + 'static,
+        Res: Send + 'static,
+        S: Stream<Item = Result<Res, Status>> + Send + 'static,
+        F: Future<Output = Result<tonic::Response<S>, Status>> + Send + 'static,
+    {
+        #[cfg(feature = "websocket")]
+        if self.is_websocket() {
+            let incoming = websocket::Many(&streaming.input);
+            return Box::pin(self.stream_over_websocket(policy, streaming, incoming, handler))
+                .await;
+        }
+        self.stream(&*policy, streaming, Many::new(&streaming.input), handler)
+            .await
     }
 
     /// Calls a handler whose answer is one message.
@@ -341,7 +366,7 @@ impl Call {
         response
     }
 
-    fn reply(&self, form: Form) -> Reply {
+    pub(super) fn reply(&self, form: Form) -> Reply {
         Reply {
             binding: self.binding,
             transcoder: self.transcoder.clone(),
@@ -435,7 +460,7 @@ impl Call {
 }
 
 /// The headers a handler may see, as metadata.
-fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
+pub(super) fn forwarded(headers: &HeaderMap, allowed: &[&'static str]) -> MetadataMap {
     // Without room for what most requests do not have.
     let mut forwarded = HeaderMap::new();
     for (name, value) in headers {

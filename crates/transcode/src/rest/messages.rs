@@ -17,12 +17,12 @@ use super::form::{self, LINES};
 use super::pieces::{Chunks, Lines};
 use super::request::{Decode, FromJson, Input, Named, Source};
 use super::{Body, Problem, RawBody, Settings, body};
+use crate::Violation;
 use crate::inbound;
 use crate::json::{self, Binder};
 use crate::spec::Binding;
 use crate::status;
 use crate::validate::Validate;
-use crate::{Violation, Violations};
 
 /// A request that is a stream, and what is wrong with it that HTTP has a status of its own for.
 pub(super) struct Many<'a, Req> {
@@ -80,20 +80,8 @@ where
             // The generator has ruled it out.
             Decode::Nothing => Pieces::None,
         };
-        // What is wrong with it is told before the handler is called, and where there is no message too.
-        let mut head = Req::default();
-        let violations = self.input.bind(
-            &mut head,
-            binding,
-            &parts.uri,
-            &parts.headers,
-            Named::nothing(),
-            |_, _| {},
-        );
-        status::check(binding.spec.reasons, violations).map_err(Failure::Status)?;
-        if let Some(resource) = (self.input.resource)(&head) {
-            concerns(resource);
-        }
+        let checked = self.input.check_head(binding, parts, &concerns);
+        checked.map_err(Failure::Status)?;
         Ok(inbound::streaming(Messages {
             input: *self.input,
             binding,
@@ -137,27 +125,15 @@ impl<Req: Binder + Validate + Message + Default> Messages<Req> {
     }
 
     /// Makes the rest of a message, and checks it. `line` is the number of the line that it was made of, if it was.
-    fn complete(&self, mut message: Req, named: Named, line: Option<usize>) -> Result<Req, Status> {
-        let headers = http::HeaderMap::new();
-        let mut violations = self.input.bind(
-            &mut message,
-            self.binding,
-            &self.uri,
-            &headers,
-            named,
-            |_, _| {},
-        );
-        let mut broken = Violations::new();
-        message.validate(&mut broken);
-        violations.extend(broken);
-        let reasons = self.binding.spec.reasons;
+    fn complete(&self, message: Req, named: Named, line: Option<usize>) -> Result<Req, Status> {
+        let (input, binding, uri) = (&self.input, self.binding, &self.uri);
         match line {
             Some(line) => {
-                status::check_at(reasons, violations, &format_args!("line {line}"))?;
+                let place = format_args!("line {line}");
+                input.complete(message, binding, uri, named, Some(&place))
             }
-            None => status::check(reasons, violations)?,
+            None => input.complete(message, binding, uri, named, None),
         }
-        Ok(message)
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Req, Status>>> {

@@ -13,8 +13,8 @@ use parser::{Malformed, Part, parameter};
 
 /// The fields of a request that are files; generated.
 pub struct Files<Req> {
-    /// Their names in JSON and in the proto.
-    pub names: &'static [[&'static str; 2]],
+    /// The names of each, after those of the messages that it is inside of: each name in JSON and in the proto.
+    pub names: &'static [&'static [[&'static str; 2]]],
     /// Puts a file into the field of a place in `names`. Says what is wrong when it, or another of its oneof, is there
     /// already.
     pub put: fn(&mut Req, usize, RawBody) -> Option<&'static str>,
@@ -57,18 +57,15 @@ impl Multipart {
         context: &mut Context,
     ) {
         for part in self.0.into_iter().filter(|part| !part.is_left_out) {
-            let place = files
-                .names
-                .iter()
-                .position(|names| names.contains(&part.name.as_str()));
+            let place = files.names.iter().position(|path| is(&part.name, path));
             if let Some(place) = place {
                 let raw = RawBody {
                     content_type: part.content_type,
                     data: part.data,
                 };
                 if let Some(wrong) = (files.put)(message, place, raw) {
-                    let [json_name, _] = files.names[place];
-                    context.violations.add_at(json_name, wrong);
+                    let names: Vec<_> = files.names[place].iter().map(|[name, _]| *name).collect();
+                    context.violations.add_at(names.join("."), wrong);
                 }
             } else if too_deep(&part.name) {
                 context.unknown(&part.name);
@@ -85,6 +82,14 @@ impl Multipart {
             }
         }
     }
+}
+
+/// Whether a part is of a field, with dots between the names, each in one of its spellings.
+fn is(name: &str, path: &[[&str; 2]]) -> bool {
+    let mut names = name.split('.');
+    path.iter()
+        .all(|spellings| names.next().is_some_and(|name| spellings.contains(&name)))
+        && names.next().is_none()
 }
 
 /// The text of a part; none for what is not UTF-8, or says so.

@@ -12,7 +12,7 @@ use tonic::Code;
 use super::{Body, Problem, RawBody, body};
 
 /// Longest piece of a body that is bytes as they are.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// The next data of a body.
 fn poll_data(body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Problem>>> {

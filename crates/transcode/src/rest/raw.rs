@@ -57,6 +57,15 @@ pub(super) struct Begun<Res> {
 impl<Res> Unpin for Begun<Res> {}
 
 impl<Res> Begun<Res> {
+    /// A stream of one message.
+    #[cfg(feature = "websocket")]
+    pub(super) const fn one(message: Res) -> Self {
+        Self {
+            first: Some(message),
+            rest: None,
+        }
+    }
+
     /// Waits for the first message, since the header is made of it; fails when an error comes in its place.
     pub(super) async fn with(mut messages: BoxStream<Res>) -> Result<Self, Status> {
         let first = poll_fn(|context| messages.as_mut().poll_next(context)).await;

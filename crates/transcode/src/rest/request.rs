@@ -1,5 +1,6 @@
 //! From an HTTP request to the message of a call.
 
+use std::fmt;
 use std::future::Future;
 
 use http::request::Parts;
@@ -212,6 +213,47 @@ impl<Req: Binder + Message + Default> One<'_, Req> {
 fn malformed(message: &str, error: &str) -> Failure {
     let problem = Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
     Failure::Problem(problem.with_detail("body", error))
+}
+
+impl<Req: Binder + Validate + Message + Default> Input<Req> {
+    /// Checks what the path and the query say for every message, before there is any.
+    pub(super) fn check_head(
+        &self,
+        binding: &'static Binding,
+        parts: &Parts,
+        concerns: &impl Fn(&str),
+    ) -> Result<(), Status> {
+        let (mut head, named) = (Req::default(), Named::nothing());
+        let (uri, headers) = (&parts.uri, &parts.headers);
+        let violations = self.bind(&mut head, binding, uri, headers, named, |_, _| {});
+        status::check(binding.spec.reasons, violations)?;
+        if let Some(resource) = (self.resource)(&head) {
+            concerns(resource);
+        }
+        Ok(())
+    }
+
+    /// Makes the rest of one of several messages, and checks it. `place` is what an error calls it.
+    pub(super) fn complete(
+        &self,
+        mut message: Req,
+        binding: &'static Binding,
+        uri: &Uri,
+        named: Named,
+        place: Option<&fmt::Arguments<'_>>,
+    ) -> Result<Req, Status> {
+        let headers = HeaderMap::new();
+        let mut violations = self.bind(&mut message, binding, uri, &headers, named, |_, _| {});
+        let mut broken = Violations::new();
+        message.validate(&mut broken);
+        violations.extend(broken);
+        let reasons = binding.spec.reasons;
+        match place {
+            Some(place) => status::check_at(reasons, violations, place)?,
+            None => status::check(reasons, violations)?,
+        }
+        Ok(message)
+    }
 }
 
 impl<Req: Binder + Message> Input<Req> {

@@ -3,26 +3,42 @@
 use super::*;
 use crate::spec::{Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment::*};
 
-static SPEC: MethodSpec = MethodSpec {
-    service: "test.v1.Test",
-    name: "Test",
-    path: "/test.v1.Test/Test",
-    client_streaming: false,
-    server_streaming: false,
-    scopes: &[],
-    public: true,
-    rate_class: RateClass::Default,
-    audit: false,
-    idempotency: Idempotency::Unknown,
-    idempotency_key: false,
-    max_request_bytes: None,
-    success_status: 200,
-    cache_control: "",
-    envelope: None,
-    reasons: &ReasonTable::CANONICAL,
-};
+static SPEC: MethodSpec = spec(false, false);
+static UPLOAD: MethodSpec = spec(true, false);
+static WATCH: MethodSpec = spec(false, true);
+
+const fn spec(client_streaming: bool, server_streaming: bool) -> MethodSpec {
+    MethodSpec {
+        service: "test.v1.Test",
+        name: "Test",
+        path: "/test.v1.Test/Test",
+        client_streaming,
+        server_streaming,
+        scopes: &[],
+        public: true,
+        rate_class: RateClass::Default,
+        audit: false,
+        idempotency: Idempotency::Unknown,
+        idempotency_key: false,
+        max_request_bytes: None,
+        success_status: 200,
+        cache_control: "",
+        envelope: None,
+        reasons: &ReasonTable::CANONICAL,
+    }
+}
 
 fn binding(
+    method: &'static str,
+    segments: &'static [Segment],
+    verb: Option<&'static str>,
+    variables: &'static [Variable],
+) -> &'static Binding {
+    binding_of(&SPEC, method, segments, verb, variables)
+}
+
+fn binding_of(
+    spec: &'static MethodSpec,
     method: &'static str,
     segments: &'static [Segment],
     verb: Option<&'static str>,
@@ -35,7 +51,7 @@ fn binding(
         verb,
         variables,
         body: Body::None,
-        spec: &SPEC,
+        spec,
     }))
 }
 
@@ -103,6 +119,37 @@ fn a_method_that_no_candidate_takes_is_told_with_all_that_some_take() {
         matches!(router.find("GET", "/a/"), Match::NotFound),
         "a segment is never empty"
     );
+}
+
+#[test]
+fn a_stream_is_found_by_its_path_alone() {
+    let upload = |method, segments| binding_of(&UPLOAD, method, segments, None, ID);
+    let watch = |method, segments| binding_of(&WATCH, method, segments, None, ID);
+    let router = router(&[
+        binding("GET", &[Literal("a"), Single], None, ID),
+        upload("PUT", &[Literal("a"), Single]),
+        upload("POST", &[Literal("a"), Single]),
+        binding("GET", &[Literal("a"), Literal("b")], None, &[]),
+        upload("SEND", &[Literal("b"), Single]),
+        upload("POST", &[Literal("c"), Single]),
+        watch("GET", &[Literal("c"), Single]),
+        binding("GET", &[Literal("d"), Single], None, ID),
+        binding_of(&WATCH, "POST", &[Literal("d"), Single], Some("watch"), ID),
+    ]);
+    let found = |path: &str| match router.find_stream(path) {
+        Some(Match::Found(_, target)) => Some(target),
+        _ => None,
+    };
+    // Of several methods the usual order decides, not that of the contract.
+    assert_eq!(found("/a/x"), Some(2));
+    // What does not stream is not in the way.
+    assert_eq!(found("/a/b"), Some(2));
+    assert_eq!(found("/b/x"), Some(4));
+    assert_eq!(found("/c/x"), Some(6));
+    assert_eq!(found("/d/x:watch"), Some(8));
+    for nothing in ["/d/x", "/e", "a/x", ""] {
+        assert_eq!(found(nothing), None, "{nothing}");
+    }
 }
 
 #[test]

@@ -4,15 +4,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::super::json::holds_more_than_the_default;
-use super::super::names::{self, Scope, camel, snake};
+use super::super::names::{Scope, camel, snake};
 use super::decode::store;
 use crate::ir::{Api, Binding, Body, Message, Method, Shape, Type};
 
-/// Whether a request has one message, which is made of its body.
+/// Whether a request is made of a body, or its messages of those of a WebSocket, and these are messages themselves.
 fn is_read(api: &Api, method: &Method, binding: &Binding) -> bool {
-    binding.body != Body::None
-        && !method.client_streaming
-        && !api.takes_bytes(&method.input, binding)
+    binding.body != Body::None && !api.takes_bytes(&method.input, binding)
 }
 
 /// Reads the body, where it is a message.
@@ -33,7 +31,7 @@ pub(super) fn decode(
             let Some(field) = field else {
                 return quote!(None);
             };
-            let store = store(input, field);
+            let store = store(scope, input, field);
             quote! {
                 Some(|bytes| {
                     let mut request = <#input_path as ::core::default::Default>::default();
@@ -126,7 +124,7 @@ fn holds(
             let oneof = &message.oneofs[*index];
             let (slot, path, variant) = (
                 snake(&oneof.name),
-                names::oneof(&message.path, &oneof.name),
+                scope.oneof(message, &oneof.name),
                 camel(&field.name),
             );
             quote!(::core::matches!(&#value.#slot, Some(#path::#variant(_))))

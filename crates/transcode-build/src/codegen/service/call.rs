@@ -52,6 +52,13 @@ pub(super) fn call(
             if_match: #if_match,
         }
     };
+    let binary = binary::encode(scope, method, binding, output);
+    // What streams may go on when its request was answered, over a WebSocket.
+    let owned = quote! {
+        let service = self.service.clone();
+        let policy = self.policy.clone();
+    };
+    let handler = quote!(move |request| async move { service.#function(request).await });
     if method.streaming {
         let id = sse_id(method, output);
         return quote! {
@@ -59,11 +66,11 @@ pub(super) fn call(
                 const STREAMING: ::transcode::rest::Streaming<#input_path, #output_path> = ::transcode::rest::Streaming {
                     input: #input,
                     encode: #encode,
+                    binary: #binary,
                     id: #id,
                 };
-                ::std::boxed::Box::pin(call.#run(&*self.policy, &STREAMING, |request| {
-                    self.service.#function(request)
-                }))
+                #owned
+                ::std::boxed::Box::pin(call.#run(policy, &STREAMING, #handler))
             }
         };
     }
@@ -71,9 +78,18 @@ pub(super) fn call(
         && method.location.is_empty()
         && !scope.api.answers_bytes(&method.output, binding);
     let location = location(scope, method, output);
-    let binary = binary::encode(scope, method, binding, output);
     let links = links(scope, method, binding, request, output);
     let etag = etag(scope, method, output);
+    let call = if method.client_streaming {
+        quote! {
+            #owned
+            ::std::boxed::Box::pin(call.#run(policy, &UNARY, #handler))
+        }
+    } else {
+        quote! {
+            ::std::boxed::Box::pin(call.#run(&*self.policy, &UNARY, |request| self.service.#function(request)))
+        }
+    };
     quote! {
         #index => {
             const UNARY: ::transcode::rest::Unary<#input_path, #output_path> = ::transcode::rest::Unary {
@@ -85,7 +101,7 @@ pub(super) fn call(
                 links: #links,
                 etag: #etag,
             };
-            ::std::boxed::Box::pin(call.#run(&*self.policy, &UNARY, |request| self.service.#function(request)))
+            #call
         }
     }
 }

@@ -3,8 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::super::names::{self, Scope, camel, snake};
-use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape};
+use super::super::json::members;
+use super::super::names::{Scope, camel, snake};
+use crate::ir::{Binding, Body, Field, HTTP_BODY, Message, Method, Shape, Type};
 
 /// What a body is to a request.
 pub(super) fn decode(
@@ -25,7 +26,7 @@ pub(super) fn decode(
     match (body, field) {
         (Some(body), None) => quote!(::transcode::rest::Decode::Raw(|body| #body)),
         (Some(body), Some(field)) => {
-            let store = store(input, field);
+            let store = store(scope, input, field);
             quote! {
                 ::transcode::rest::Decode::Raw(|body| {
                     let mut request = #new;
@@ -51,7 +52,7 @@ pub(super) fn decode(
                 &field.name,
                 &field.json_name,
             );
-            let store = store(input, field);
+            let store = store(scope, input, field);
             quote! {
                 ::transcode::rest::Decode::Json(|json, context| {
                     let mut request = #new;
@@ -65,7 +66,7 @@ pub(super) fn decode(
 }
 
 /// Puts `body`, which may be nothing, into a field of `request`.
-pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
+pub(super) fn store(scope: &Scope<'_>, input: &Message, field: &Field) -> TokenStream {
     let slot = snake(&field.name);
     match field.shape {
         Shape::Optional => quote!(request.#slot = body;),
@@ -74,7 +75,7 @@ pub(super) fn store(input: &Message, field: &Field) -> TokenStream {
             let oneof = &input.oneofs[index];
             let (oneof_slot, path, variant) = (
                 snake(&oneof.name),
-                names::oneof(&input.path, &oneof.name),
+                scope.oneof(input, &oneof.name),
                 camel(&field.name),
             );
             let value = if boxed {
@@ -104,34 +105,44 @@ fn http_body(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// The fields of a form that are files.
-fn files(scope: &Scope<'_>, input: &Message, files: &[&Field]) -> TokenStream {
-    let names = files.iter().map(|field| {
-        let (json_name, name) = (&field.json_name, &field.name);
-        quote!([#json_name, #name])
+/// The fields of a form that are files, each with the messages that it is inside of.
+fn files(scope: &Scope<'_>, input: &Message, files: &[Vec<&Field>]) -> TokenStream {
+    let names = files.iter().map(|path| {
+        let spellings = path.iter().map(|field| {
+            let (json_name, name) = (&field.json_name, &field.name);
+            quote!([#json_name, #name])
+        });
+        quote!(&[#(#spellings),*])
     });
-    let put = files.iter().enumerate().map(|(place, field)| {
-        let slot = snake(&field.name);
-        let put = match field.shape {
+    let put = files.iter().enumerate().map(|(place, path)| {
+        let (mut owner, mut expression) = (input, quote!(request));
+        let Some((last, around)) = path.split_last() else {
+            return TokenStream::new();
+        };
+        for field in around {
+            let slot = snake(&field.name);
+            expression = quote!(#expression.#slot.get_or_insert_default());
+            if let Type::Message(inner) = &field.ty {
+                owner = &scope.api.messages[inner];
+            }
+        }
+        let slot = snake(&last.name);
+        let put = match last.shape {
             Shape::Repeated => quote! {
-                request.#slot.push(body);
+                #expression.#slot.push(body);
                 None
             },
             Shape::Oneof { index, .. } => {
-                let oneof = &input.oneofs[index];
-                let (slot, path, variant) = (
-                    snake(&oneof.name),
-                    names::oneof(&input.path, &oneof.name),
-                    camel(&field.name),
+                let oneof = &owner.oneofs[index];
+                let (slot, variant) = (snake(&oneof.name), camel(&last.name));
+                let path = scope.oneof(owner, &oneof.name);
+                let clash = format!(
+                    "Only one of {} may be given",
+                    members(owner, index).join(", ")
                 );
-                let members: Vec<_> = (input.fields.iter())
-                    .filter(|other| matches!(other.shape, Shape::Oneof { index: of, .. } if of == index))
-                    .map(|other| other.json_name.as_str())
-                    .collect();
-                let clash = format!("Only one of {} may be given", members.join(", "));
-                quote!(request.#slot.replace(#path::#variant(body)).map(|_| #clash))
+                quote!(#expression.#slot.replace(#path::#variant(body)).map(|_| #clash))
             }
-            _ => quote!(request.#slot.replace(body).map(|_| "Given more than once")),
+            _ => quote!(#expression.#slot.replace(body).map(|_| "Given more than once")),
         };
         quote!(#place => { #put })
     });

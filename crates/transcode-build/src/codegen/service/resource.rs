@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::super::names::{self, Scope, camel, snake};
+use super::super::names::{Scope, camel, snake};
 use crate::ir::{Message, Method, Scalar, Shape, Type};
 
 /// Takes from a request what the path of a REST call names, unless it is a secret.
@@ -67,7 +67,7 @@ fn string_field(scope: &Scope<'_>, input: &Message, path: &[String]) -> Option<T
                 let oneof = &message.oneofs[index];
                 let (oneof_slot, path, variant) = (
                     snake(&oneof.name),
-                    names::oneof(&message.path, &oneof.name),
+                    scope.oneof(message, &oneof.name),
                     camel(&field.name),
                 );
                 quote! {

@@ -158,3 +158,47 @@ async fn grpc_asks_it_the_same() {
     assert!(appraised.is_ok());
     assert_eq!(noted.take()[..4], ["admit", "run", "Ok", "stream"]);
 }
+
+#[tokio::test]
+async fn websockets_ask_it_the_same() {
+    use tokio_tungstenite::client_async;
+    use tokio_tungstenite::tungstenite::Message;
+
+    let noted = Noted::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let router = axum::Router::new().fallback_service(rest(&noted));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let call = async |uri: &str, messages: &[&'static str]| {
+        let stream = tokio::net::TcpStream::connect(address).await;
+        let stream = stream.expect("a connection");
+        let opened = client_async(format!("ws://{address}{uri}"), stream).await;
+        let Ok((mut socket, _)) = opened else {
+            return;
+        };
+        for text in messages {
+            let message = Message::Text((*text).into());
+            let sent = futures_util::SinkExt::send(&mut socket, message).await;
+            sent.expect("sent");
+        }
+        while let Some(Ok(_)) = tokio_stream::StreamExt::next(&mut socket).await {}
+    };
+    call(ADD, &["{\"title\":\"a\"}", ""]).await;
+    assert_eq!(noted.take(), ["admit", "shelves/1", "run", "Ok"]);
+    call(ADD, &["{\"title\":\"a\"}", "{"]).await;
+    let expected = ["admit", "shelves/1", "run", "InvalidArgument"];
+    assert_eq!(noted.take(), expected);
+    call("/v1/books:appraise", &[""]).await;
+    assert_eq!(noted.take(), ["admit", "run", "Ok", "stream"]);
+    // What can't be is refused in HTTP, and the policy hears of it.
+    call("/v1/shelves/1/books:add?nope=1", &[]).await;
+    assert_eq!(noted.take(), ["admit", "run", "InvalidArgument"]);
+    // What is too long is not read, and the handler hears of that.
+    call("/v1/books:appraise", &[&*"x".repeat(101).leak()]).await;
+    assert_eq!(noted.take(), ["admit", "run", "Ok", "stream"]);
+    // A caller who sends no more does not hold the handler for ever.
+    call(ADD, &[]).await;
+    let expected = ["admit", "shelves/1", "run", "DeadlineExceeded"];
+    assert_eq!(noted.take(), expected);
+}
