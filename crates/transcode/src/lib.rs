@@ -7,6 +7,9 @@
 //! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
 //! - [`idempotency`]: calls that are made once, however often they come;
 //! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error;
+//! - [`connect`]: the same for calls by the Connect protocol;
+//! - [`OnePort`]: all protocols on one port;
+//! - [`Trailers`]: what comes after an answer;
 //! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;
 //! - [`event`]: what the contract says about the events of a service.
@@ -14,22 +17,34 @@
 //! The way of a REST call: [`rest::Transcoder`] → [`router`] → generated `rest::Service` → [`rest::Call::unary`] →
 //! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
 
+mod body;
+#[cfg(feature = "compression")]
+mod coding;
+#[cfg(not(feature = "compression"))]
+#[path = "coding/none.rs"]
+mod coding;
+pub mod connect;
 pub mod event;
 pub mod idempotency;
 mod inbound;
 pub mod json;
+mod lists;
+mod one_port;
 pub mod policy;
 mod rendered;
 pub mod rest;
 pub mod router;
 pub mod spec;
 pub mod status;
+mod trailers;
 pub mod validate;
 mod violations;
 
 pub use event::{Direction, Event, EventSpec};
+pub use one_port::OnePort;
 pub use rendered::Rendered;
 pub use spec::{Binding, Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment, Variable};
+pub use trailers::{SendTrailers, Trailers};
 pub use violations::{Violation, Violations};
 
 // What generated code names.

@@ -192,7 +192,10 @@ fn stack(
         format_ident!("{}_server", service_module(&service.name)),
     );
     let stack = format_ident!("{}Stack", camel(&service.name));
-    let docs = format!("{} behind a policy, for gRPC and REST alike.", service.name);
+    let docs = format!(
+        "{} behind a policy, for gRPC, Connect and REST alike.",
+        service.name
+    );
     let count = bindings.len();
     let rpcs = service.methods.iter().map(|method| {
         let (function, spec) = (snake(&method.name), shouty(&method.name));
@@ -229,6 +232,15 @@ fn stack(
                 })
                 .await
             }
+        }
+    });
+    let connects = service.methods.iter().enumerate().map(|(index, method)| {
+        let (function, run) = (snake(&method.name), run(method));
+        let resource = format_ident!("{}_resource", function);
+        quote! {
+            #index => ::std::boxed::Box::pin(call.#run(&self.policy, #resource, |request| {
+                self.service.#function(request)
+            })),
         }
     });
     let resources = service.methods.iter().map(|method| resource(scope, method));
@@ -273,6 +285,21 @@ fn stack(
             ) -> ::transcode::rest::BoxFuture<'_, ::transcode::http::Response<::transcode::rest::Body>> {
                 match binding {
                     #(#calls)*
+                    _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
+                }
+            }
+
+            fn methods(&self) -> &'static [&'static ::transcode::MethodSpec] {
+                #module::METHODS
+            }
+
+            fn connect(
+                &self,
+                method: usize,
+                call: ::transcode::connect::Call,
+            ) -> ::transcode::rest::BoxFuture<'_, ::transcode::http::Response<::transcode::rest::Body>> {
+                match method {
+                    #(#connects)*
                     _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
                 }
             }

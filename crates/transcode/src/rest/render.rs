@@ -139,7 +139,7 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// As [`insert`], of a text that is not copied.
-fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+pub(crate) fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     let bytes = bytes::Bytes::from_static(value.as_bytes());
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
         headers.insert(name, value);
@@ -152,7 +152,7 @@ pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
 }
 
 /// What HTTP itself says of a message, and what belongs to gRPC: metadata of such a name is no header of an answer.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "connection",
     "content-encoding",
     "content-length",
