@@ -40,6 +40,11 @@ use reply::Reply;
 pub use message::{Inbound, Outbound};
 pub(crate) use protocol::is_spoken;
 
+/// The name of a code in this protocol, such as `not_found`.
+pub const fn code_name(code: Code) -> &'static str {
+    error::name(code)
+}
+
 /// How the protocol is spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {

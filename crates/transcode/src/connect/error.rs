@@ -18,7 +18,7 @@ use crate::rest::Body;
 use crate::status::http_status;
 
 /// The name of a code.
-const fn name(code: Code) -> &'static str {
+pub(super) const fn name(code: Code) -> &'static str {
     match code {
         // Said of a success by mistake: it is none of the protocol's.
         Code::Ok | Code::Unknown => "unknown",
