@@ -9,6 +9,7 @@
 //! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error;
 //! - [`connect`]: the same for calls by the Connect protocol;
 //! - [`OnePort`]: all protocols on one port;
+//! - [`Lingering`]: answers that reach callers who are still sending;
 //! - [`Trailers`]: what comes after an answer;
 //! - [`Rendered`]: an answer that is given many times;
 //! - [`status`]: errors with typed details;
@@ -28,6 +29,7 @@ pub mod event;
 pub mod idempotency;
 mod inbound;
 pub mod json;
+mod lingering;
 mod lists;
 mod one_port;
 pub mod policy;
@@ -41,6 +43,7 @@ pub mod validate;
 mod violations;
 
 pub use event::{Direction, Event, EventSpec};
+pub use lingering::{Answering, Lingering, Lingers, Unread};
 pub use one_port::OnePort;
 pub use rendered::Rendered;
 pub use spec::{Binding, Body, Idempotency, MethodSpec, RateClass, ReasonTable, Segment, Variable};

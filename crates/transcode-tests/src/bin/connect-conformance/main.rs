@@ -16,9 +16,9 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::service::Routes;
-use tonic_web::GrpcWebLayer;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
 use transcode::rest::{Compression, Settings, Transcoder};
-use transcode::{OnePort, SendTrailers, connect};
+use transcode::{Lingering, OnePort, SendTrailers, connect};
 use transcode_tests::pb::connectrpc::conformance::v1::conformance_service_server::ConformanceServiceServer;
 use transcode_tests::pb::connectrpc::conformance::v1::{
     ConformanceServiceStack, ServerCompatRequest, ServerCompatResponse,
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// All protocols on one port, with messages of at most so many bytes.
-fn service(limit: usize) -> OnePort<tonic_web::GrpcWebService<SendTrailers<Routes>>> {
+fn service(limit: usize) -> Lingering<OnePort<GrpcWebService<SendTrailers<Routes>>>> {
     use tower::Layer as _;
     let stack = ConformanceServiceStack::new(Arc::new(service::Service), Arc::new(policy::Timely));
     let settings = Settings {
@@ -79,7 +79,8 @@ fn service(limit: usize) -> OnePort<tonic_web::GrpcWebService<SendTrailers<Route
         settings,
         [Box::new(stack) as Box<dyn transcode::rest::Service>],
     );
-    OnePort::new(transcoder, GrpcWebLayer::new().layer(grpc))
+    let grpc = GrpcWebLayer::new().layer(grpc);
+    Lingering(OnePort::new(transcoder, grpc))
 }
 
 /// Reads a message behind its length.
