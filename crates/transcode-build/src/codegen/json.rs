@@ -74,12 +74,13 @@ fn canonical(found: &Enum) -> TokenStream {
     let values = || found.values.iter().map(|value| (value.number, &value.name));
     let to_number = values().map(|(number, name)| quote!(#name => Some(#number),));
     let mut numbers = Vec::new();
-    let to_name = values().filter_map(|(number, name)| {
-        (!numbers.contains(&number)).then(|| {
-            numbers.push(number);
-            quote!(#number => Some(#name),)
-        })
-    });
+    let mut is_first = |number| {
+        let known = numbers.contains(&number);
+        numbers.push(number);
+        !known
+    };
+    let firsts = values().filter(|(number, _)| is_first(*number));
+    let to_name = firsts.map(|(number, name)| quote!(#number => Some(#name),));
     quote! {
         fn canonical_number(name: &str) -> Option<i32> {
             match name {

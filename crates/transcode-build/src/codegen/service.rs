@@ -197,6 +197,7 @@ fn stack(
         service.name
     );
     let count = bindings.len();
+    let import = (count > 0).then(|| quote!(use #module::*;));
     let rpcs = service.methods.iter().map(|method| {
         let (function, spec) = (snake(&method.name), shouty(&method.name));
         let resource = format_ident!("{}_resource", function);
@@ -273,7 +274,7 @@ fn stack(
 
         impl<S: #server::#service_trait, P: ::transcode::policy::Policy> ::transcode::rest::Service for #stack<S, P> {
             fn bindings(&self) -> &'static [::transcode::Binding] {
-                use #module::*;
+                #import
                 static BINDINGS: [::transcode::Binding; #count] = [#(#bindings),*];
                 &BINDINGS
             }

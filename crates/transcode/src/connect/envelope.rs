@@ -115,9 +115,8 @@ impl<Req> Envelopes<Req> {
             self.begin(bytes[0], length)?;
             *self.prefix.insert((bytes[0], length))
         };
-        let bytes = match ready!(self.poll_take(length, context))? {
-            Some(bytes) => bytes,
-            None => return Poll::Ready(Ok(None)),
+        let Some(bytes) = ready!(self.poll_take(length, context))? else {
+            return Poll::Ready(Ok(None));
         };
         self.prefix = None;
         self.number += 1;
