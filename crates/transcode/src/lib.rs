@@ -25,6 +25,7 @@ mod coding;
 #[path = "coding/none.rs"]
 mod coding;
 pub mod connect;
+mod details;
 pub mod event;
 pub mod idempotency;
 mod inbound;

@@ -6,7 +6,6 @@ mod body;
 mod call;
 #[cfg(feature = "compression")]
 mod compression;
-mod details;
 mod etag;
 mod form;
 mod link;

@@ -9,11 +9,13 @@ use prost::Message as _;
 use prost_types::Any;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::Value;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
 use super::metadata;
+use crate::details::known;
 use crate::rest::Body;
 use crate::status::http_status;
 
@@ -54,6 +56,9 @@ struct Error<'a> {
 struct Detail {
     r#type: String,
     value: String,
+    /// For those who read it in a console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debug: Option<Value>,
 }
 
 impl<'a> Error<'a> {
@@ -73,14 +78,15 @@ fn details(bytes: &[u8]) -> Vec<Detail> {
     }
     // A handler's bytes: what can't be read says nothing.
     let status = pb::Status::decode(bytes).unwrap_or_default();
-    let detail = |Any { type_url, value }: Any| {
-        let name = type_url.rsplit('/').next().unwrap_or_default();
+    let detail = |any: &Any| {
+        let name = any.type_url.rsplit('/').next().unwrap_or_default();
         (name != "google.rpc.DebugInfo").then(|| Detail {
             r#type: name.to_owned(),
-            value: STANDARD_NO_PAD.encode(value),
+            value: STANDARD_NO_PAD.encode(&any.value),
+            debug: known(any),
         })
     };
-    status.details.into_iter().filter_map(detail).collect()
+    status.details.iter().filter_map(detail).collect()
 }
 
 /// The answer to a unary call that failed. `status_code` is what HTTP says more precisely.
@@ -189,7 +195,7 @@ pub(super) fn whole(body: impl Into<Bytes>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

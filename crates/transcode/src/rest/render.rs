@@ -13,9 +13,9 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::call::{Encode, ToJson};
-use super::details::{self, Fields};
 use super::form::{Form, JSON};
 use super::{Body, RequestContext, Settings, Unary, etag, raw, rpc};
+use crate::details::{self, Fields};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};

@@ -139,6 +139,7 @@ async fn what_is_wrong_with_a_message_is_told_at_once() {
         .clone()
         .find(|detail| detail["type"] == "google.rpc.BadRequest")
         .expect("a detail");
+    assert_eq!(bad["debug"]["fieldViolations"][0]["field"], "title");
     let bytes = BASE64_STANDARD_NO_PAD.decode(bad["value"].as_str().expect("text"));
     let bad = tonic_types::pb::BadRequest::decode(&*bytes.expect("base64")).expect("a message");
     let fields: Vec<_> = bad.field_violations.iter().map(|v| &*v.field).collect();
