@@ -67,6 +67,10 @@ endurance-test: ## Call it for an hour, and look at its memory too
 conformance: ## Run the protobuf conformance suite over the generated JSON mapping
 	@scripts/conformance.sh
 
+.PHONY: connect-conformance
+connect-conformance: ## Run the Connect conformance suite over a server on the engine, by Connect, gRPC and gRPC-Web
+	@scripts/connect-conformance.sh
+
 .PHONY: coverage
 coverage: ## Measure which lines the tests run, and fail below 80 %
 	@scripts/coverage.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Calls a running service with the generated clients: gRPC-Web from TypeScript, gRPC from Python.
+# Calls a running service with the generated clients: gRPC-Web and Connect from TypeScript, gRPC from Python.
 # CATALOG_BIN names the service to test; without it the development build is made and used.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -23,7 +23,7 @@ rm -rf "$fresh"
 start_service
 CATALOG_ADMIN_TOKEN=$("$CATALOG_BIN" token --scope "identity:write catalog:read" --sub user_456)
 export CATALOG_ADMIN_TOKEN
-echo "sdk: TypeScript over gRPC-Web"
+echo "sdk: TypeScript over gRPC-Web and Connect"
 (cd sdk/typescript && npm test --silent)
 echo "sdk: Python over gRPC"
 (cd sdk/python && "$root/.tools/python/bin/mypy" && "$root/.tools/python/bin/pytest" --quiet)

@@ -42,7 +42,7 @@ pub struct AccessLog {
 /// What a line says of an answered request, beside its record.
 #[derive(Debug)]
 pub struct Access<'a> {
-    /// How it came: `rest`, `grpc` or `grpc-web`.
+    /// How it came: `rest`, `grpc`, `grpc-web` or `connect`.
     pub protocol: &'static str,
     /// Its HTTP method.
     pub method: &'a str,
@@ -52,7 +52,7 @@ pub struct Access<'a> {
     pub status: u16,
     /// The gRPC status, of a call.
     pub grpc_status: Option<Code>,
-    /// Until the answer began; until it ended, of a call by gRPC.
+    /// Until the answer began; until it ended, of a call by gRPC or Connect.
     pub duration: Duration,
 }
 

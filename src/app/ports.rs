@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use transcode::connect;
 use transcode::rest::{Compression, Settings, Transcoder, WebSockets};
 
 use super::background::Background;
@@ -97,6 +98,7 @@ pub(super) fn ports(
         forwarded_headers: FORWARDED_HEADERS,
         reasons: &pb::REASONS,
         envelope: true,
+        connect: Some(connect::Options::default()),
         compression: (config.server.http.compression).then(Compression::default),
         websockets: Some(WebSockets {
             origins: config.server.http.cors.allowed_origins.clone(),

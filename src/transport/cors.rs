@@ -1,4 +1,4 @@
-//! Which pages of other origins may call, by REST or gRPC-Web. Tokens travel in a header, never in a cookie, so that
+//! Which pages of other origins may call, by REST, Connect or gRPC-Web. Tokens travel in a header, never in a cookie, so that
 //! an origin gets nothing a script could not send from anywhere. WebSockets, of which CORS says nothing, are for the same
 //! origins, in the transcoder's settings.
 

@@ -1,7 +1,7 @@
 //! A request and its answer, from the first byte of one to the end of the other, for those who observe.
 //!
-//! Over HTTP an answer is what its head says. A gRPC call ends with its status, which may come hours later, behind the
-//! last message of a stream. One whose caller went away before is cancelled.
+//! Over HTTP an answer is what its head says. A call by gRPC or Connect ends with its status, which may come hours later,
+//! behind the last message of a stream. One whose caller went away before is cancelled.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use axum::http::{HeaderMap, Method, Request, Response};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tonic::Code;
-use transcode::ReasonTable;
+use transcode::{ReasonTable, connect};
 
 use super::request::{Observer, Protocol};
 use crate::telemetry::Access;
@@ -62,6 +62,14 @@ impl<E> Exchange<E> {
     /// The answer has begun.
     pub(super) fn answered<B>(mut self, response: Response<B>) -> Response<ObservedBody<B, E>> {
         self.status = response.status().as_u16();
+        if self.protocol == Protocol::Connect {
+            // What HTTP refuses comes to no RPC that could say how it ended.
+            match response.status() {
+                StatusCode::NOT_FOUND => self.record.ended(Code::Unimplemented),
+                status if !status.is_success() => self.record.ended(Code::Unknown),
+                _ => {}
+            }
+        }
         // That of a call that failed at once is in the headers.
         let status = grpc_status(response.headers());
         let exchange = if self.protocol == Protocol::Rest || status.is_some() {
@@ -111,8 +119,15 @@ fn describe(span: &mut Span, record: &RequestRecord, access: &Access<'_>) {
     if let Some(code) = access.grpc_status {
         // The path is `/package.Service/Method`; a caller may have made it up.
         span.name = spec.map_or(UNKNOWN_RPC, |spec| &spec.path[1..]).into();
-        span.set("rpc.system", "grpc");
-        span.set("rpc.grpc.status_code", i64::from(i32::from(code)));
+        if access.protocol == Protocol::Connect.as_str() {
+            span.set("rpc.system", "connect_rpc");
+            if code != Code::Ok {
+                span.set("rpc.connect_rpc.error_code", connect::code_name(code));
+            }
+        } else {
+            span.set("rpc.system", "grpc");
+            span.set("rpc.grpc.status_code", i64::from(i32::from(code)));
+        }
         if is_fault(code) {
             span.error = Some(ReasonTable::CANONICAL.name(code).to_owned());
         }

@@ -90,7 +90,7 @@ pub fn grpc_port<E>(grpc: Routes, others: Router, observer: Arc<Observer<E>>) ->
     Observed::new(grpc.into_axum_router().merge(others), observer)
 }
 
-/// REST calls of programs, which have no origin, go to the transcoder at once; all else goes the long way.
+/// Calls of programs by REST and Connect, which have no origin, go to the transcoder at once; all else goes the long way.
 #[derive(Clone)]
 pub struct HttpService {
     transcoder: Transcoder,
@@ -112,11 +112,14 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let headers = request.headers();
-        if Protocol::of(headers) == Protocol::Rest && !headers.contains_key(header::ORIGIN) {
+        let protocol = Protocol::of(&request);
+        let is_ours = matches!(protocol, Protocol::Rest | Protocol::Connect);
+        if is_ours && !request.headers().contains_key(header::ORIGIN) {
             let found = self.transcoder.find(&request);
             if let Match::Found(binding, _) = found {
                 RequestRecord::reached(Route::Binding(binding));
+            }
+            if let Match::Found(..) | Match::Rpc(..) = found {
                 let transcoder = self.transcoder.clone();
                 return Box::pin(async move { Ok(transcoder.handle_found(found, request).await) });
             }
@@ -130,7 +133,7 @@ where
     }
 }
 
-/// The three ways to call an RPC on one port; clones share what is inside.
+/// The ways to call an RPC on one port; clones share what is inside.
 #[derive(Clone)]
 struct Protocols {
     transcoder: Transcoder,
@@ -140,8 +143,8 @@ struct Protocols {
 
 impl Protocols {
     async fn call(self, request: Request) -> Response {
-        match Protocol::of(request.headers()) {
-            Protocol::Rest => {
+        match Protocol::of(&request) {
+            Protocol::Rest | Protocol::Connect => {
                 let found = self.transcoder.find(&request);
                 if let Match::Found(binding, _) = found {
                     RequestRecord::reached(Route::Binding(binding));

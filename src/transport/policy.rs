@@ -62,7 +62,7 @@ pub struct AccessPolicy<E> {
     /// Longest time a REST call may take to its answer; to the opening of a stream, where the answer is one. A call whose
     /// request is a stream takes as long as its caller sends.
     pub http_timeout: Duration,
-    /// The same of a gRPC call; a caller's own deadline is kept when it is shorter.
+    /// The same of a call by gRPC or Connect; a caller's own deadline is kept when it is shorter.
     pub grpc_timeout: Duration,
     /// How often a caller may call, unless as often as it likes.
     pub rate_limits: Option<RateLimits<E>>,

@@ -1,7 +1,7 @@
 //! What is known of a request before anything looks into it: its id, its trace, its protocol.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -12,6 +12,7 @@ use super::exchange::{Exchange, ObservedBody};
 use super::security;
 use crate::domain::id;
 use crate::domain::ports::Environment;
+use crate::pb::METHODS;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::request::{CURRENT, RequestRecord};
@@ -29,7 +30,17 @@ pub(super) enum Protocol {
     GrpcWeb,
     /// gRPC.
     Grpc,
+    /// Connect.
+    Connect,
 }
+
+/// The paths of the contract's RPCs, sorted.
+static RPCS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let rpcs = METHODS.iter().copied().flatten();
+    let mut paths: Vec<_> = rpcs.map(|spec| spec.path).collect();
+    paths.sort_unstable();
+    paths
+});
 
 impl Protocol {
     /// Its name in the log.
@@ -38,14 +49,19 @@ impl Protocol {
             Self::Rest => "rest",
             Self::GrpcWeb => "grpc-web",
             Self::Grpc => "grpc",
+            Self::Connect => "connect",
         }
     }
 
-    /// The protocol the content type names.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
+    /// The protocol that the content type names, or the path: what comes to an RPC and is not gRPC is Connect.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let media = request.headers().get(header::CONTENT_TYPE);
+        match media.map(HeaderValue::as_bytes) {
             Some(value) if value.starts_with(b"application/grpc-web") => Self::GrpcWeb,
             Some(value) if value.starts_with(b"application/grpc") => Self::Grpc,
+            Some(value) if value.starts_with(b"application/connect+") => Self::Connect,
+            Some(b"application/proto") => Self::Connect,
+            _ if RPCS.binary_search(&request.uri().path()).is_ok() => Self::Connect,
             _ => Self::Rest,
         }
     }
@@ -101,7 +117,7 @@ where
             request_id: request_id(request.headers(), &self.observer.environment),
             trace_id: Some(trace.context.trace_id),
         };
-        let protocol = Protocol::of(request.headers());
+        let protocol = Protocol::of(&request);
         let record = Arc::new(RequestRecord::new(context.clone(), trace));
         let exchange = Exchange::begin(&self.observer, record.clone(), protocol, &request);
         request.extensions_mut().insert(protocol);

@@ -22,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 
+use transcode::{Lingering, Unread};
+
 use crate::lifecycle::Readiness;
 use crate::tls::Tls;
 use open::Open;
@@ -59,11 +61,12 @@ pub struct Port {
 /// next request, so that none is on its way when connections are closed. HTTP/2 has a way of its own for that.
 pub async fn serve<S, B>(port: Port, service: S, readiness: Readiness)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<Unread<Incoming>>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    S::Future: Send + Unpin,
+    B: Body<Data: Send, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
+    let service = Lingering(service);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tonic::Code;
 use transcode::MethodSpec;
 
+use crate::support::connect::call_connect;
 use crate::support::grpc::{call, call_web};
 use crate::support::service::{Service, authorized};
 
@@ -118,6 +119,13 @@ async fn nobody_gets_in_without_a_right_token() {
                 "{} with {what} by gRPC-Web",
                 method.path
             );
+            let connect = call_connect(&service, method, &token, NO_MESSAGE).await;
+            assert_eq!(
+                connect,
+                Err(Code::Unauthenticated),
+                "{} with {what} by Connect",
+                method.path
+            );
         }
         for (method, path, _) in operations()
             .into_iter()
@@ -160,6 +168,13 @@ async fn what_is_open_to_all_asks_for_no_token() {
                 web,
                 Err(Code::InvalidArgument),
                 "{} with {what}",
+                method.path
+            );
+            let connect = call_connect(&service, method, &token, &[]).await;
+            assert_eq!(
+                connect,
+                Err(Code::InvalidArgument),
+                "{} with {what} by Connect",
                 method.path
             );
             count += 1;
@@ -205,6 +220,13 @@ async fn every_scope_is_asked_for() {
                 "{} without {missing} by gRPC-Web",
                 method.path
             );
+            let connect = call_connect(&service, method, &token, NO_MESSAGE).await;
+            assert_eq!(
+                connect,
+                Err(Code::PermissionDenied),
+                "{} without {missing} by Connect",
+                method.path
+            );
         }
         let all = service.token(&method.scopes.join(" "));
         let answer = call(&service.grpc, method.path, &all, Vec::new()).await;
@@ -212,6 +234,13 @@ async fn every_scope_is_asked_for() {
         assert!(
             matches!(code, Code::Ok | Code::InvalidArgument | Code::NotFound),
             "{} with its scopes: {code:?}",
+            method.path
+        );
+        let answer = call_connect(&service, method, &all, &[]).await;
+        let code = answer.err().unwrap_or(Code::Ok);
+        assert!(
+            matches!(code, Code::Ok | Code::InvalidArgument | Code::NotFound),
+            "{} with its scopes by Connect: {code:?}",
             method.path
         );
     }

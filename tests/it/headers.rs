@@ -39,6 +39,9 @@ async fn every_http_answer_has_them() {
         "/catalog.v1.CatalogService/ListProducts",
         &token,
     ));
+    let rpc = "/catalog.v1.CatalogService/ListProducts";
+    let connect_request = authorized(Method::POST, rpc, &token);
+    let connect_request = connect_request.header("content-type", "application/json");
     for (request, body, status) in [
         (authorized(Method::GET, PRODUCTS, &token), vec![], 200),
         (authorized(Method::HEAD, PRODUCTS, &token), vec![], 200),
@@ -68,6 +71,7 @@ async fn every_http_answer_has_them() {
             404,
         ),
         (web_request, web_frame(&[]), 200),
+        (connect_request, b"{}".to_vec(), 200),
         (
             // A browser's question before a call.
             Request::builder()

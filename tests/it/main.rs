@@ -7,6 +7,7 @@ mod asyncapi;
 mod audit;
 mod cache;
 mod config;
+mod connect;
 mod consul;
 mod deploy;
 mod documents;

@@ -2,6 +2,7 @@
 
 pub(crate) mod caller;
 pub(crate) mod collector;
+pub(crate) mod connect;
 pub(crate) mod consul;
 pub(crate) mod folder;
 pub(crate) mod grpc;

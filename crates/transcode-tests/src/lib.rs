@@ -10,6 +10,7 @@ pub mod pb {
 
 pub mod files;
 pub mod intake;
+pub mod press;
 pub mod shop;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use transcode::{MethodSpec, Rendered};
 use pb::library::v1::library_server::Library;
 use pb::library::v1::{
     Book, DescribeShelfRequest, EchoRequest, FilesStack, GetBookRequest, IntakeStack, LibraryStack,
-    ListBooksRequest, ListBooksResponse, Shelf, UpdateBookRequest, WatchBooksRequest,
+    ListBooksRequest, ListBooksResponse, PressStack, Shelf, UpdateBookRequest, WatchBooksRequest,
     WatchBooksResponse, list_books_response,
 };
 use pb::shop::v1::ShopStack;
@@ -237,6 +238,11 @@ pub fn intake() -> IntakeStack<intake::Reader, ByScope> {
     IntakeStack::new(Arc::new(intake::Reader), Arc::new(ByScope))
 }
 
+/// The press behind the same policy.
+pub fn press() -> PressStack<press::Proofs, ByScope> {
+    PressStack::new(Arc::new(press::Proofs), Arc::new(ByScope))
+}
+
 /// All of them and the shop over REST, at a time that does not pass.
 pub fn transcoder() -> Transcoder {
     transcoder_with(Settings::default().heartbeat)
@@ -262,10 +268,11 @@ pub fn settings() -> Settings {
 /// As [`transcoder`], with other settings.
 pub fn transcoder_of(settings: Settings) -> Transcoder {
     let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
-    let services: [Box<dyn transcode::rest::Service>; 4] = [
+    let services: [Box<dyn transcode::rest::Service>; 5] = [
         Box::new(stack()),
         Box::new(files()),
         Box::new(intake()),
+        Box::new(press()),
         Box::new(shop),
     ];
     Transcoder::new(settings, services)

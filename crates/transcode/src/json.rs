@@ -11,6 +11,7 @@ mod field;
 pub mod kind;
 mod message;
 mod number;
+mod style;
 mod text;
 
 pub(crate) use context::too_deep;
@@ -18,6 +19,7 @@ pub use context::{Context, Source};
 pub use field::{append, boxed, oneof, optional, singular, skip};
 pub use kind::{AnyType, AnyTypes, Decoded, Kind, TextKind};
 pub use message::{Field, Message, deserialize, field_from_slice, from_slice};
+pub(crate) use style::write_canonical;
 pub use text::{Binder, bind_message, bind_oneof, bind_repeated, bind_singular};
 
 use serde::Serializer;
@@ -44,4 +46,14 @@ pub trait Enum {
 
     /// The name of a number in JSON; none for a number the enum does not define.
     fn name(number: i32) -> Option<&'static str>;
+
+    /// As [`number`](Self::number), of the name in the proto where the contract has another one for JSON.
+    fn canonical_number(name: &str) -> Option<i32> {
+        Self::number(name)
+    }
+
+    /// As [`name`](Self::name), the one in the proto where the contract has another one for JSON.
+    fn canonical_name(number: i32) -> Option<&'static str> {
+        Self::name(number)
+    }
 }

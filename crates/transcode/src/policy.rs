@@ -228,33 +228,42 @@ fn checked<P: Policy, Req: Validate + Send + 'static>(
     resource: Resource<Req>,
     request: Request<Streaming<Req>>,
 ) -> Request<Streaming<Req>> {
-    request.map(|messages| {
-        inbound::streaming(Checked {
-            policy: policy.clone(),
-            admission: admission.clone(),
-            spec,
-            resource,
-            messages: Some(messages),
-            number: 0,
-        })
+    request.map(|messages| checked_messages(policy, spec, admission, resource, messages))
+}
+
+/// Messages that are checked as they are asked for, as the request of a handler.
+pub(crate) fn checked_messages<P: Policy, Req: Validate + Send + 'static>(
+    policy: &Arc<P>,
+    spec: &'static MethodSpec,
+    admission: &P::Admission,
+    resource: Resource<Req>,
+    messages: impl Stream<Item = Result<Req, Status>> + Send + Unpin + 'static,
+) -> Streaming<Req> {
+    inbound::streaming(Checked {
+        policy: policy.clone(),
+        admission: admission.clone(),
+        spec,
+        resource,
+        messages: Some(messages),
+        number: 0,
     })
 }
 
 /// The messages of a request that is a stream.
-struct Checked<P: Policy, Req> {
+struct Checked<P: Policy, Req, S> {
     policy: Arc<P>,
     admission: P::Admission,
     spec: &'static MethodSpec,
     resource: Resource<Req>,
     /// None after the last.
-    messages: Option<Streaming<Req>>,
+    messages: Option<S>,
     /// How many there were.
     number: usize,
 }
 
-impl<P: Policy, Req> Unpin for Checked<P, Req> {}
+impl<P: Policy, Req, S> Unpin for Checked<P, Req, S> {}
 
-impl<P: Policy, Req: Validate> Checked<P, Req> {
+impl<P: Policy, Req: Validate, S> Checked<P, Req, S> {
     fn check(&mut self, message: Req) -> Result<Req, Status> {
         self.number += 1;
         if self.number == 1
@@ -270,7 +279,12 @@ impl<P: Policy, Req: Validate> Checked<P, Req> {
     }
 }
 
-impl<P: Policy, Req: Validate> Stream for Checked<P, Req> {
+impl<P, Req, S> Stream for Checked<P, Req, S>
+where
+    P: Policy,
+    Req: Validate,
+    S: Stream<Item = Result<Req, Status>> + Unpin,
+{
     type Item = Result<Req, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -6,7 +6,6 @@ mod body;
 mod call;
 #[cfg(feature = "compression")]
 mod compression;
-mod details;
 mod envelope;
 mod etag;
 mod form;
@@ -33,9 +32,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 
-pub use call::{Call, Encode, Streaming, ToBinary, ToJson, Unary};
 #[cfg(feature = "compression")]
-pub use compression::Compression;
+pub use crate::coding::Compression;
+pub use call::{Call, Encode, Streaming, ToBinary, ToJson, Unary};
 pub use link::{Links, Pages, Tokens};
 pub use multipart::Files;
 pub use raw::RawBody;
@@ -48,8 +47,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use form::Form;
 
+pub(crate) use render::{RESERVED, insert_static};
+
+#[cfg(feature = "compression")]
+use crate::coding::Coding;
+use crate::connect;
 use crate::router::{Match, Router};
-use crate::spec::{Binding, ReasonTable};
+use crate::spec::{Binding, MethodSpec, ReasonTable};
 
 /// The body of requests and answers.
 pub type Body = tonic::body::Body;
@@ -73,6 +77,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Answers a request that the binding of this number matched.
     fn call(&self, binding: usize, call: Call) -> BoxFuture<'_, Response<Body>>;
+
+    /// Its RPCs.
+    fn methods(&self) -> &'static [&'static MethodSpec];
+
+    /// Answers a request by Connect to the RPC of this number.
+    fn connect(&self, method: usize, call: connect::Call) -> BoxFuture<'_, Response<Body>>;
 }
 
 /// What holds for all calls.
@@ -92,6 +102,9 @@ pub struct Settings {
     /// After how long without a message a stream shows that it still lives. Proxies cut off what says nothing for a
     /// minute, and only who writes learns of a caller that is gone without a word.
     pub heartbeat: Duration,
+    /// Whether and how RPCs are served by the [Connect protocol](crate::connect) too, at the paths that they have in
+    /// gRPC: what comes there and is not gRPC is Connect then, before any binding.
+    pub connect: Option<connect::Options>,
     /// Whether and how bodies are compressed, requests and answers alike.
     #[cfg(feature = "compression")]
     pub compression: Option<Compression>,
@@ -122,11 +135,27 @@ impl Default for Settings {
             reasons: &ReasonTable::CANONICAL,
             envelope: false,
             heartbeat: Duration::from_secs(15),
+            connect: None,
             #[cfg(feature = "compression")]
             compression: None,
             #[cfg(feature = "websocket")]
             websockets: Some(WebSockets::default()),
         }
+    }
+}
+
+impl Settings {
+    /// Smallest answer that is compressed, in bytes; none where nothing is.
+    #[cfg_attr(
+        not(feature = "compression"),
+        expect(clippy::unused_self, reason = "there is no such setting")
+    )]
+    pub(crate) fn min_compressed(&self) -> Option<usize> {
+        #[cfg(feature = "compression")]
+        let min = self.compression.as_ref().map(|packed| packed.min_bytes);
+        #[cfg(not(feature = "compression"))]
+        let min = None;
+        min
     }
 }
 
@@ -136,6 +165,8 @@ pub struct Transcoder(Arc<Inner>);
 
 struct Inner {
     router: Router,
+    /// The paths of the RPCs that are served by Connect, sorted, and their numbers.
+    rpcs: Vec<(&'static MethodSpec, usize)>,
     services: Vec<Box<dyn Service>>,
     settings: Settings,
 }
@@ -167,8 +198,17 @@ impl Transcoder {
                 router.add(binding, target(number, index));
             }
         }
+        let mut rpcs = Vec::new();
+        if settings.connect.is_some() {
+            for (number, service) in services.iter().enumerate() {
+                let methods = service.methods().iter().enumerate();
+                rpcs.extend(methods.map(|(index, spec)| (*spec, target(number, index))));
+            }
+            rpcs.sort_unstable_by_key(|(spec, _)| spec.path);
+        }
         Self(Arc::new(Inner {
             router,
+            rpcs,
             services,
             settings,
         }))
@@ -185,7 +225,7 @@ impl Transcoder {
     /// What a request comes to, before anything is done about it. One that asks for a WebSocket comes to the RPC of its
     /// path that streams, whatever method that has; where there is none, it is a GET like any other.
     pub fn find<B>(&self, request: &Request<B>) -> Match {
-        let router = &self.0.router;
+        let path = request.uri().path();
         #[cfg(feature = "websocket")]
         if self.settings().websockets.is_some()
             && websocket::handshake::is_asked(
@@ -194,11 +234,17 @@ impl Transcoder {
                 request.headers(),
                 request.extensions(),
             )
-            && let Some(found) = router.find_stream(request.uri().path())
+            && let Some(found) = self.0.router.find_stream(path)
         {
             return found;
         }
-        router.find(request.method().as_str(), request.uri().path())
+        // Faster than to hash the path: those of bindings differ from the first letters on.
+        let rpcs = &self.0.rpcs;
+        if let Ok(found) = rpcs.binary_search_by(|(spec, _)| spec.path.cmp(path)) {
+            let (spec, target) = rpcs[found];
+            return Match::Rpc(spec, target);
+        }
+        self.0.router.find(request.method().as_str(), path)
     }
 
     /// Answers a request.
@@ -221,7 +267,7 @@ impl Transcoder {
         let head = parts.method == Method::HEAD;
         #[cfg(feature = "compression")]
         let compression = self.settings().compression.as_ref().map(|compression| {
-            let accepted = compression::Coding::accepted(&parts.headers);
+            let accepted = Coding::accepted(&parts.headers, &header::ACCEPT_ENCODING);
             (compression, accepted)
         });
         let response = match found {
@@ -235,6 +281,20 @@ impl Transcoder {
                 let service = &self.0.services[target >> 16];
                 service.call(target & 0xffff, call).await
             }
+            Match::Rpc(spec, target) => {
+                if let Some(response) = connect::wrong_method(&parts.method, spec) {
+                    response
+                } else {
+                    let call = connect::Call {
+                        parts,
+                        body: Body::new(body),
+                        spec,
+                        transcoder: self.clone(),
+                    };
+                    let service = &self.0.services[target >> 16];
+                    service.connect(target & 0xffff, call).await
+                }
+            }
             Match::MethodNotAllowed(methods) if parts.method == Method::OPTIONS => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -244,6 +304,7 @@ impl Transcoder {
             Match::MethodNotAllowed(methods) => {
                 self.refuse(&parts, Problem::method_not_allowed(&methods))
             }
+            Match::NotFound if self.is_connect(&parts) => connect::no_such_rpc(),
             Match::NotFound => self.refuse(&parts, Problem::no_such_resource()),
         };
         #[cfg(feature = "compression")]
@@ -263,6 +324,18 @@ impl Transcoder {
     /// Renders an error that a server found before a request reached an RPC, in the shape that all errors have.
     pub fn answer(&self, extensions: &http::Extensions, problem: Problem) -> Response<Body> {
         self.answer_in(Form::Json, extensions, problem)
+    }
+
+    /// Whether a request that leads nowhere is one by Connect: it says so, or is to a service that is there.
+    fn is_connect(&self, parts: &Parts) -> bool {
+        let inner = &self.0;
+        let is_service = || {
+            let path = parts.uri.path().strip_prefix('/')?;
+            let (service, _) = path.split_once('/')?;
+            Some(inner.rpcs.iter().any(|(spec, _)| spec.service == service))
+        };
+        inner.settings.connect.is_some()
+            && (connect::is_spoken(parts) || is_service().unwrap_or_default())
     }
 
     /// Renders the error of a request that reaches no RPC, in the form that its caller takes.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::spec::{Binding, Segment, Variable};
+use crate::spec::{Binding, MethodSpec, Segment, Variable};
 
 /// A table of bindings.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ struct Leaf {
 pub enum Match {
     /// A binding, and the number it was added under.
     Found(&'static Binding, usize),
+    /// The path of an RPC, and the number it was added under: a call by Connect, by whichever method.
+    Rpc(&'static MethodSpec, usize),
     /// The path is there, for these methods only.
     MethodNotAllowed(Vec<&'static str>),
     /// No such path.

@@ -3,8 +3,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tonic::Code;
+use transcode::MethodSpec;
 
 use super::{NO_MESSAGE, operations, rpcs};
+use crate::support::connect::send_connect;
 use crate::support::consul::{Consul, MANAGEMENT, until, with_each};
 use crate::support::grpc::{call_as, send_web};
 use crate::support::program;
@@ -34,16 +36,25 @@ fn by_service(method: Method, path: &str, token: &str) -> http::request::Builder
     authorized(method, path, "").header(TOKEN, token)
 }
 
-/// The codes of a call by gRPC, on both ports, and by gRPC-Web.
-async fn codes(service: &Service, path: &'static str, token: &str, message: &[u8]) -> [Code; 3] {
+/// The codes of a call by gRPC, on both ports, by gRPC-Web and by Connect.
+async fn codes(
+    service: &Service,
+    spec: &'static MethodSpec,
+    token: &str,
+    message: &[u8],
+) -> [Code; 4] {
+    let path = spec.path;
     let credentials = [(TOKEN, token)];
     let code =
         |answer: Result<_, tonic::Status>| answer.err().map_or(Code::Ok, |error| error.code());
-    let web = send_web(service, by_service(Method::POST, path, token), message).await;
+    let request = || by_service(Method::POST, path, token);
+    let web = send_web(service, request(), message).await;
+    let connect = send_connect(service, spec, request(), message).await;
     [
         code(call_as(&service.grpc, path, &credentials, message.to_vec()).await),
         code(call_as(&service.http, path, &credentials, message.to_vec()).await),
         web.err().unwrap_or(Code::Ok),
+        connect.err().unwrap_or(Code::Ok),
     ]
 }
 
@@ -70,10 +81,10 @@ async fn a_service_may_call_what_the_matrix_says_and_nothing_else() {
         for method in methods() {
             for (allowed, token) in &tokens {
                 if method.path != *allowed {
-                    let refused = codes(&service, method.path, token, NO_MESSAGE).await;
+                    let refused = codes(&service, method, token, NO_MESSAGE).await;
                     assert_eq!(
                         refused,
-                        [Code::PermissionDenied; 3],
+                        [Code::PermissionDenied; 4],
                         "{} by {allowed}",
                         method.path
                     );
@@ -86,7 +97,7 @@ async fn a_service_may_call_what_the_matrix_says_and_nothing_else() {
                 .1;
             for token in [own, &all] {
                 // Past the policy: what is wrong now is the message.
-                for code in codes(&service, method.path, token, NO_MESSAGE).await {
+                for code in codes(&service, method, token, NO_MESSAGE).await {
                     let denied = [
                         Code::Unauthenticated,
                         Code::PermissionDenied,
@@ -104,8 +115,8 @@ async fn a_service_may_call_what_the_matrix_says_and_nothing_else() {
                 ("anonymous", Code::Unauthenticated),
                 ("", Code::Unauthenticated),
             ] {
-                let refused = codes(&service, method.path, token, NO_MESSAGE).await;
-                assert_eq!(refused, [code; 3], "{} by {token:?}", method.path);
+                let refused = codes(&service, method, token, NO_MESSAGE).await;
+                assert_eq!(refused, [code; 4], "{} by {token:?}", method.path);
             }
         }
         for (method, path, scopes) in operations() {

@@ -40,6 +40,11 @@ pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
         })
     });
     let to_name: Vec<_> = to_name.collect();
+    let canonical = if strict {
+        canonical(found)
+    } else {
+        TokenStream::new()
+    };
     quote! {
         impl ::transcode::json::Enum for #path {
             const NAMES: &'static [&'static str] = &[#(#names),*];
@@ -57,6 +62,37 @@ pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
                     #(#to_name)*
                     _ => None,
                 }
+            }
+
+            #canonical
+        }
+    }
+}
+
+/// The names in the proto, of an enum that has others for JSON.
+fn canonical(found: &Enum) -> TokenStream {
+    let values = || found.values.iter().map(|value| (value.number, &value.name));
+    let to_number = values().map(|(number, name)| quote!(#name => Some(#number),));
+    let mut numbers = Vec::new();
+    let mut is_first = |number| {
+        let known = numbers.contains(&number);
+        numbers.push(number);
+        !known
+    };
+    let firsts = values().filter(|(number, _)| is_first(*number));
+    let to_name = firsts.map(|(number, name)| quote!(#number => Some(#name),));
+    quote! {
+        fn canonical_number(name: &str) -> Option<i32> {
+            match name {
+                #(#to_number)*
+                _ => None,
+            }
+        }
+
+        fn canonical_name(number: i32) -> Option<&'static str> {
+            match number {
+                #(#to_name)*
+                _ => None,
             }
         }
     }

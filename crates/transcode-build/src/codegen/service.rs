@@ -192,8 +192,12 @@ fn stack(
         format_ident!("{}_server", service_module(&service.name)),
     );
     let stack = format_ident!("{}Stack", camel(&service.name));
-    let docs = format!("{} behind a policy, for gRPC and REST alike.", service.name);
+    let docs = format!(
+        "{} behind a policy, for gRPC, Connect and REST alike.",
+        service.name
+    );
     let count = bindings.len();
+    let import = (count > 0).then(|| quote!(use #module::*;));
     let rpcs = service.methods.iter().map(|method| {
         let (function, spec) = (snake(&method.name), shouty(&method.name));
         let resource = format_ident!("{}_resource", function);
@@ -231,6 +235,15 @@ fn stack(
             }
         }
     });
+    let connects = service.methods.iter().enumerate().map(|(index, method)| {
+        let (function, run) = (snake(&method.name), run(method));
+        let resource = format_ident!("{}_resource", function);
+        quote! {
+            #index => ::std::boxed::Box::pin(call.#run(&self.policy, #resource, |request| {
+                self.service.#function(request)
+            })),
+        }
+    });
     let resources = service.methods.iter().map(|method| resource(scope, method));
     quote! {
         #(#resources)*
@@ -261,7 +274,7 @@ fn stack(
 
         impl<S: #server::#service_trait, P: ::transcode::policy::Policy> ::transcode::rest::Service for #stack<S, P> {
             fn bindings(&self) -> &'static [::transcode::Binding] {
-                use #module::*;
+                #import
                 static BINDINGS: [::transcode::Binding; #count] = [#(#bindings),*];
                 &BINDINGS
             }
@@ -273,6 +286,21 @@ fn stack(
             ) -> ::transcode::rest::BoxFuture<'_, ::transcode::http::Response<::transcode::rest::Body>> {
                 match binding {
                     #(#calls)*
+                    _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
+                }
+            }
+
+            fn methods(&self) -> &'static [&'static ::transcode::MethodSpec] {
+                #module::METHODS
+            }
+
+            fn connect(
+                &self,
+                method: usize,
+                call: ::transcode::connect::Call,
+            ) -> ::transcode::rest::BoxFuture<'_, ::transcode::http::Response<::transcode::rest::Body>> {
+                match method {
+                    #(#connects)*
                     _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
                 }
             }

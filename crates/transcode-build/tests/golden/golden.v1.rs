@@ -14,6 +14,20 @@ impl ::transcode::json::Enum for Material {
             _ => None,
         }
     }
+    fn canonical_number(name: &str) -> Option<i32> {
+        match name {
+            "MATERIAL_UNSPECIFIED" => Some(0i32),
+            "MATERIAL_WOOD" => Some(1i32),
+            _ => None,
+        }
+    }
+    fn canonical_name(number: i32) -> Option<&'static str> {
+        match number {
+            0i32 => Some("MATERIAL_UNSPECIFIED"),
+            1i32 => Some("MATERIAL_WOOD"),
+            _ => None,
+        }
+    }
 }
 impl ::transcode::json::Message for BookShelvedEvent {
     fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
@@ -1346,7 +1360,7 @@ fn import_shelves_resource(
 ) -> ::core::option::Option<&::core::primitive::str> {
     None
 }
-///Shelves behind a policy, for gRPC and REST alike.
+///Shelves behind a policy, for gRPC, Connect and REST alike.
 pub struct ShelvesStack<S, P> {
     service: ::std::sync::Arc<S>,
     policy: ::std::sync::Arc<P>,
@@ -1683,6 +1697,61 @@ impl<
                             move |request| async move {
                                 service.import_shelves(request).await
                             },
+                        ),
+                )
+            }
+            _ => ::std::boxed::Box::pin(::core::future::ready(call.not_found())),
+        }
+    }
+    fn methods(&self) -> &'static [&'static ::transcode::MethodSpec] {
+        shelves::METHODS
+    }
+    fn connect(
+        &self,
+        method: usize,
+        call: ::transcode::connect::Call,
+    ) -> ::transcode::rest::BoxFuture<
+        '_,
+        ::transcode::http::Response<::transcode::rest::Body>,
+    > {
+        match method {
+            0usize => {
+                ::std::boxed::Box::pin(
+                    call
+                        .unary(
+                            &self.policy,
+                            update_shelf_resource,
+                            |request| { self.service.update_shelf(request) },
+                        ),
+                )
+            }
+            1usize => {
+                ::std::boxed::Box::pin(
+                    call
+                        .server_streaming(
+                            &self.policy,
+                            watch_shelves_resource,
+                            |request| { self.service.watch_shelves(request) },
+                        ),
+                )
+            }
+            2usize => {
+                ::std::boxed::Box::pin(
+                    call
+                        .server_streaming(
+                            &self.policy,
+                            export_shelves_resource,
+                            |request| { self.service.export_shelves(request) },
+                        ),
+                )
+            }
+            3usize => {
+                ::std::boxed::Box::pin(
+                    call
+                        .client_streaming(
+                            &self.policy,
+                            import_shelves_resource,
+                            |request| { self.service.import_shelves(request) },
                         ),
                 )
             }

@@ -2,6 +2,7 @@
 
 mod binary;
 mod compression;
+mod connect;
 mod connection;
 mod errors;
 mod files;

@@ -18,6 +18,7 @@ pub struct Context {
     pub violations: Violations,
     depth: usize,
     tolerant: bool,
+    canonical: bool,
     mask: Option<Mask>,
     claims: Vec<(String, Source)>,
     source: Source,
@@ -62,6 +63,21 @@ impl Context {
             tolerant: true,
             ..Self::default()
         }
+    }
+
+    /// For reading ProtoJSON as clients write it that know nothing of the contract's options: enums have their names in
+    /// the proto too, or numbers, decimals may be strings, and fields that are not known are skipped.
+    pub fn canonical() -> Self {
+        Self {
+            tolerant: true,
+            canonical: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether ProtoJSON is read as it is, beside what the contract makes of it.
+    pub(crate) fn is_canonical(&self) -> bool {
+        self.canonical
     }
 
     /// Whether a field that is not known is a violation.

@@ -2,9 +2,10 @@
 //!
 //! Nothing is allocated here: the header is walked once for each form an answer has.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use super::form::{BINARY, Form, JSON};
+use crate::lists::{elements, weighted};
 
 /// The forms that a stream has in HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,32 +94,6 @@ fn best<T: Copy>(headers: &HeaderMap, offers: &[(T, &str)]) -> Option<T> {
     best.1
 }
 
-/// The elements of a header that is a list, over all its lines.
-pub(super) fn elements<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter();
-    values
-        .flat_map(HeaderValue::to_str)
-        .flat_map(|text| text.split(','))
-}
-
-/// The first part of an element, and how much it is liked, in thousandths. None for a weight that is none.
-pub(super) fn weighted(element: &str) -> Option<(&str, u16)> {
-    let mut parts = element.split(';').map(str::trim);
-    let name = parts.next()?;
-    let mut quality = 1000;
-    for parameter in parts {
-        if let Some((name, value)) = parameter.split_once('=')
-            && name.trim_end().eq_ignore_ascii_case("q")
-        {
-            quality = thousandths(value.trim_start())?;
-        }
-    }
-    Some((name, quality))
-}
-
 /// One of the media ranges of an Accept header.
 struct Range<'a> {
     /// `*/*`, `text/*` or `text/event-stream`, in any case.
@@ -144,28 +119,6 @@ impl<'a> Range<'a> {
             Some((of, _)) if of.eq_ignore_ascii_case(kind) => Some(1),
             _ => (kind == "*").then_some(0),
         }
-    }
-}
-
-/// `0.5` as 500.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 {
-        return None;
-    }
-    let mut value = 0;
-    let mut unit = 100;
-    for digit in fraction.bytes() {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        value += u16::from(digit - b'0') * unit;
-        unit /= 10;
-    }
-    match whole {
-        "0" => Some(value),
-        "1" if value == 0 => Some(1000),
-        _ => None,
     }
 }
 
@@ -273,26 +226,5 @@ mod tests {
         }
         assert_eq!(message(&HeaderMap::new(), true), Some(Form::Json));
         assert_eq!(message(&accept("application/x-protobuf"), false), None);
-    }
-
-    #[test]
-    fn weights() {
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("1", Some(1000)),
-            ("0.5", Some(500)),
-            ("0.05", Some(50)),
-            ("0.999", Some(999)),
-            ("1.000", Some(1000)),
-            ("0.", Some(0)),
-            ("1.001", None),
-            ("0.1234", None),
-            ("2", None),
-            ("-1", None),
-            ("0.x", None),
-            ("", None),
-        ] {
-            assert_eq!(thousandths(text), expected, "{text}");
-        }
     }
 }

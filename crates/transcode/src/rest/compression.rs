@@ -1,123 +1,20 @@
-//! Compressed bodies, both ways: gzip, zstd and br.
-//!
-//! Requests are unpacked as they come, and refused as soon as they have said more than a body may. Answers are compressed
-//! that are in memory as a whole. Streams are not: a compressor per reader holds its window as long as the stream lives,
-//! for hours, and flushing it after each message, so that the message arrives, leaves little of what it saves.
+//! Answers that are compressed: those that are in memory as a whole. Streams are not: a compressor per reader holds its
+//! window as long as the stream lives, for hours, and flushing it after each message, so that the message arrives, leaves
+//! little of what it saves.
 
-mod decoder;
-
-use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use brotli::enc::BrotliEncoderParams;
-use flate2::write::GzEncoder;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Full};
 
-use super::accept::{elements, weighted};
 use super::{Body, render};
-
-pub(super) use decoder::{Decoder, Refused};
-
-/// How bodies are compressed.
-///
-/// An answer that holds a secret beside what a stranger could have put into it tells its length, and by it the secret to
-/// one who tries many times (BREACH): such a service leaves compression off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compression {
-    /// Smallest answer that is compressed, in bytes: a smaller one fits into a packet or two as it is.
-    pub min_bytes: usize,
-}
-
-impl Default for Compression {
-    fn default() -> Self {
-        Self { min_bytes: 1 << 10 }
-    }
-}
+use crate::coding::{Coding, Compression};
 
 /// Largest answer that is compressed, in bytes: that is done at once, by the thread that answers.
 const MAX_BYTES: u64 = 4 << 20;
-
-/// What a body may be coded with, as a refusal says it.
-pub(super) const NAMES: &str = "zstd, br, gzip";
-
-/// What a body is coded with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// RFC 8878.
-    Zstd,
-    /// RFC 7932.
-    Brotli,
-    /// RFC 1952.
-    Gzip,
-}
-
-impl Coding {
-    /// All of them, the preferred one first: what takes the least time for what it saves.
-    const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
-
-    /// Its name in HTTP.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Zstd => "zstd",
-            Self::Brotli => "br",
-            Self::Gzip => "gzip",
-        }
-    }
-
-    /// The coding of a name; `x-gzip` is an old name of gzip.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let name = name.trim();
-        let found = Self::ALL
-            .into_iter()
-            .find(|coding| name.eq_ignore_ascii_case(coding.name()));
-        found.or_else(|| name.eq_ignore_ascii_case("x-gzip").then_some(Self::Gzip))
-    }
-
-    /// The coding a caller likes best; none when it likes the bare answer better, or says nothing.
-    pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let quality = |wanted: &dyn Fn(&str) -> bool| {
-            let listed = elements(headers, &header::ACCEPT_ENCODING).filter_map(weighted);
-            let mut listed = listed.filter(|(name, _)| wanted(name));
-            listed.next().map(|(_, quality)| quality)
-        };
-        let any = quality(&|name| name == "*").unwrap_or(0);
-        let bare = quality(&|name| name.eq_ignore_ascii_case("identity")).unwrap_or(0);
-        let mut best = (0, None);
-        for coding in Self::ALL {
-            let quality = quality(&|name| Self::named(name) == Some(coding)).unwrap_or(any);
-            if quality > best.0 && quality >= bare {
-                best = (quality, Some(coding));
-            }
-        }
-        best.1
-    }
-
-    /// Compresses bytes.
-    fn encode(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-        match self {
-            Self::Zstd => zstd::bulk::compress(bytes, 3),
-            Self::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-                encoder.write_all(bytes)?;
-                encoder.finish()
-            }
-            Self::Brotli => {
-                let parameters = BrotliEncoderParams {
-                    quality: 4,
-                    size_hint: bytes.len(),
-                    ..BrotliEncoderParams::default()
-                };
-                let mut encoded = Vec::new();
-                brotli::BrotliCompress(&mut &*bytes, &mut encoded, &parameters)?;
-                Ok(encoded)
-            }
-        }
-    }
-}
 
 /// Compresses an answer, if it is one that shrinks and the caller takes it. The answer to HEAD has no body to compress.
 pub(super) async fn answer(
@@ -191,13 +88,21 @@ fn shrinks(parts: &Parts) -> bool {
 fn is_text(media: &str) -> bool {
     let essence = media.split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
+    // Envelopes, in which each message is compressed by itself.
+    if essence.starts_with("application/connect+") {
+        return false;
+    }
     essence.starts_with("text/")
         || essence.ends_with("+json")
         || essence.ends_with("+xml")
         || super::form::BINARY.contains(&&*essence)
         || matches!(
             &*essence,
-            "application/json" | "application/xml" | "application/javascript" | "application/wasm"
+            "application/json"
+                | "application/proto"
+                | "application/xml"
+                | "application/javascript"
+                | "application/wasm"
         )
 }
 
@@ -228,33 +133,6 @@ impl http_body::Body for Broken {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_coding_a_caller_likes_best() {
-        for (text, coding) in [
-            ("", None),
-            ("identity", None),
-            ("gzip", Some(Coding::Gzip)),
-            ("GZip", Some(Coding::Gzip)),
-            ("x-gzip", Some(Coding::Gzip)),
-            ("deflate", None),
-            ("gzip, deflate, br, zstd", Some(Coding::Zstd)),
-            ("gzip, deflate, br", Some(Coding::Brotli)),
-            ("gzip;q=1.0, br;q=0.5", Some(Coding::Gzip)),
-            ("*", Some(Coding::Zstd)),
-            ("zstd;q=0, *", Some(Coding::Brotli)),
-            ("gzip;q=0, *;q=0", None),
-            ("gzip;q=0.5, identity", None),
-            ("gzip;q=0.5, identity;q=0.5", Some(Coding::Gzip)),
-            ("identity;q=0, deflate", None),
-            ("gzip;q=x", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT_ENCODING, text.parse().expect("a header"));
-            assert_eq!(Coding::accepted(&headers), coding, "{text}");
-        }
-        assert_eq!(Coding::accepted(&HeaderMap::new()), None);
-    }
 
     #[test]
     fn what_shrinks() {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 
-use super::details::{self, Fields};
 use super::{Problem, RequestContext, Settings};
+use crate::details::{self, Fields};
 use crate::spec::ReasonTable;
 
 /// An error in its envelope.

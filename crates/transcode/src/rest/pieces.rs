@@ -1,34 +1,17 @@
 //! The body of a request that is a stream, piece by piece: lines, or bytes as they come. Nothing is read before it is
 //! asked for, but for the rest of what the connection had.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_body::Body as _;
 use tonic::Code;
 
 use super::{Body, Problem, RawBody, body};
+use crate::body::poll_data;
 
 /// Longest piece of a body that is bytes as they are.
 pub(super) const CHUNK: usize = 64 << 10;
-
-/// The next data of a body.
-fn poll_data(body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Problem>>> {
-    loop {
-        let frame = ready!(Pin::new(&mut *body).poll_frame(context));
-        return Poll::Ready(match frame {
-            None => None,
-            Some(Err(_)) => Some(Err(body::ended_early())),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Some(Ok(data)),
-                // Trailers, which say nothing here.
-                Err(_) => continue,
-            },
-        });
-    }
-}
 
 /// The lines of a body that are not blank.
 pub(super) struct Lines {
@@ -76,7 +59,7 @@ impl Lines {
                     self.searched = self.buffer.len();
                     match ready!(poll_data(&mut self.body, context)) {
                         Some(Ok(data)) => self.buffer.extend_from_slice(&data),
-                        Some(Err(problem)) => return Poll::Ready(Some(Err(problem))),
+                        Some(Err(_)) => return Poll::Ready(Some(Err(body::ended_early()))),
                         None => self.ended = true,
                     }
                     continue;
@@ -150,7 +133,7 @@ impl Chunks {
                     }
                     self.rest = data;
                 }
-                Some(Err(problem)) => return Poll::Ready(Some(Err(problem))),
+                Some(Err(_)) => return Poll::Ready(Some(Err(body::ended_early()))),
                 None if self.content_type.is_some() => break,
                 None => return Poll::Ready(None),
             }
@@ -167,6 +150,7 @@ impl Chunks {
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
+    use std::pin::Pin;
     use std::task::Waker;
 
     use http_body::Frame;

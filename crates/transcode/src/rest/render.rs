@@ -10,9 +10,9 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::call::{Encode, ToJson};
-use super::details::{self, Fields};
 use super::form::{Form, JSON};
 use super::{Body, RequestContext, Settings, Unary, envelope, etag, raw, rpc};
+use crate::details::{self, Fields};
 use crate::json::kind::camel_case;
 use crate::rendered::Json;
 use crate::spec::{self, Binding, MethodSpec, ReasonTable};
@@ -136,7 +136,7 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// As [`insert`], of a text that is not copied.
-fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+pub(crate) fn insert_static(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     let bytes = bytes::Bytes::from_static(value.as_bytes());
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
         headers.insert(name, value);
@@ -149,7 +149,7 @@ pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
 }
 
 /// What HTTP itself says of a message, and what belongs to gRPC: metadata of such a name is no header of an answer.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "connection",
     "content-encoding",
     "content-length",

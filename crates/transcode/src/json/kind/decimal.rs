@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::Context;
 use super::super::number::is_json_number;
+use super::super::style::is_canonical;
 use super::{Decoded, Expected, Kind, TextKind};
 
 /// A string field that holds a decimal with at most `PLACES` digits after the point: a JSON number with exactly its
@@ -33,6 +34,12 @@ impl<const PLACES: u32> Kind for Decimal<PLACES> {
         if raw.get() == "null" {
             return Ok(Decoded::Null);
         }
+        // The string that the field is.
+        if context.is_canonical()
+            && let Ok(text) = serde_json::from_str(raw.get())
+        {
+            return Ok(Decoded::Value(text));
+        }
         Ok(if let Some(plain) = plain(raw.get(), PLACES as usize) {
             Decoded::Value(plain)
         } else {
@@ -43,7 +50,7 @@ impl<const PLACES: u32> Kind for Decimal<PLACES> {
 
     fn encode<S: Serializer>(value: &String, serializer: S) -> Result<S::Ok, S::Error> {
         // A string that is no number, which only a handler could have put there, stays a string.
-        if is_json_number(value) {
+        if is_json_number(value) && !is_canonical() {
             let raw: &RawValue = serde_json::from_str(value).map_err(serde::ser::Error::custom)?;
             serde::Serialize::serialize(raw, serializer)
         } else {

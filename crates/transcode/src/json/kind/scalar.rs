@@ -11,6 +11,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 
 use super::super::number::{integer, is_json_number};
+use super::super::style::is_canonical;
 use super::super::{Context, Enum as EnumNames};
 use super::{Decoded, Expected, Kind, TextKind};
 
@@ -438,14 +439,49 @@ impl<E: EnumNames> Kind for Enum<E> {
         d: D,
         context: &mut Context,
     ) -> Result<Decoded<i32>, D::Error> {
-        read::<Self, D>(d, context)
+        if E::BY_NAME_ONLY && context.is_canonical() {
+            read::<Canonical<E>, D>(d, context)
+        } else {
+            read::<Self, D>(d, context)
+        }
     }
 
     fn encode<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
-        match E::name(*value) {
+        let name = if E::BY_NAME_ONLY && is_canonical() {
+            E::canonical_name(*value)
+        } else {
+            E::name(*value)
+        };
+        match name {
             Some(name) => serializer.serialize_str(name),
             None => serializer.serialize_i32(*value),
         }
+    }
+}
+
+/// An enum with names of the contract's own, by any name that it has, or by number.
+struct Canonical<E>(PhantomData<E>);
+
+impl<E: EnumNames> Scalar for Canonical<E> {
+    type Value = i32;
+
+    const TOLERANT_OF_TEXT: bool = true;
+
+    fn expected() -> Expected {
+        Enum::<E>::expected()
+    }
+
+    fn from_str(text: &str) -> Result<i32, Expected> {
+        let number = E::canonical_number(text).or_else(|| E::number(text));
+        number.ok_or_else(Self::expected)
+    }
+
+    fn from_integer(value: i128) -> Result<i32, Expected> {
+        i32::try_from(value).map_err(|_| Self::expected())
+    }
+
+    fn from_f64(value: f64) -> Result<i32, Expected> {
+        Self::from_integer(Int32::from_f64(value).map_err(|_| Self::expected())?.into())
     }
 }
 

@@ -15,7 +15,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tonic::Code;
 
 use super::WebSockets;
-use crate::rest::accept::{self, elements};
+use crate::lists::elements;
+use crate::rest::accept;
 use crate::rest::form::{self, BINARY, Form};
 use crate::rest::{Body, Problem};
 

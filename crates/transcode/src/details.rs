@@ -7,11 +7,13 @@ use serde::ser::Serializer;
 use serde_json::{Map, Value, json};
 use tonic_types::pb;
 
+use crate::json::{As, kind};
+
 /// `{field: text}`.
-pub(super) struct Fields<'a>(pub &'a [(String, String)]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [(String, String)]);
 
 impl Fields<'_> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -26,21 +28,45 @@ impl Serialize for Fields<'_> {
 /// not known here, or that can't be read, say their type only. What is for developers only is left out.
 ///
 /// `origin` is a `google.rpc.Status` as bytes; one that can't be read has no details.
-pub(super) fn typed(origin: &[u8]) -> Vec<Value> {
+pub(crate) fn typed(origin: &[u8]) -> Vec<Value> {
     let status = pb::Status::decode(origin).unwrap_or_default();
     status.details.iter().filter_map(detail).collect()
 }
 
 fn detail(any: &Any) -> Option<Value> {
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
-    let found = match name {
+    let found = known(any);
+    match name {
         // For developers only, in `details`, and in Retry-After.
         "google.rpc.DebugInfo" | "google.rpc.BadRequest" | "google.rpc.RetryInfo" => return None,
-        "google.rpc.ErrorInfo" => match read(any, |info: pb::ErrorInfo| error_info(&info)) {
-            // The reason is the name of the error.
-            Some(Value::Null) => return None,
-            found => found,
-        },
+        // The reason is the name of the error.
+        "google.rpc.ErrorInfo"
+            if found
+                .as_ref()
+                .is_some_and(|info| info.get("metadata").is_none()) =>
+        {
+            return None;
+        }
+        _ => {}
+    }
+    let mut detail = Map::new();
+    detail.insert("@type".to_owned(), json!(any.type_url));
+    if let Some(Value::Object(fields)) = found {
+        detail.extend(fields);
+    }
+    Some(Value::Object(detail))
+}
+
+/// A detail of a type of `google.rpc` as ProtoJSON has it; none for one of another type, or that can't be read.
+pub(crate) fn known(any: &Any) -> Option<Value> {
+    let name = any.type_url.rsplit('/').next().unwrap_or_default();
+    let found = match name {
+        "google.rpc.ErrorInfo" => read(any, |info: pb::ErrorInfo| error_info(&info)),
+        "google.rpc.BadRequest" => read(any, bad_request),
+        "google.rpc.RetryInfo" => read(any, |info: pb::RetryInfo| {
+            let delay = info.retry_delay.unwrap_or_default();
+            json!({"retryDelay": As::<kind::Duration>(&delay)})
+        }),
         "google.rpc.QuotaFailure" => read(any, quota_failure),
         "google.rpc.PreconditionFailure" => read(any, precondition_failure),
         "google.rpc.RequestInfo" => read(
@@ -66,13 +92,13 @@ fn detail(any: &Any) -> Option<Value> {
         ),
         _ => None,
     };
-    let mut detail = Map::new();
-    detail.insert("@type".to_owned(), json!(any.type_url));
-    if let Some(Value::Object(fields)) = found {
+    found.map(|mut fields| {
         // A field that is its default says nothing.
-        detail.extend(fields.into_iter().filter(|(_, value)| value != ""));
-    }
-    Some(Value::Object(detail))
+        if let Value::Object(fields) = &mut fields {
+            fields.retain(|_, value| value != "");
+        }
+        fields
+    })
 }
 
 /// None for bytes that are not what they are said to be.
@@ -80,12 +106,20 @@ fn read<M: Message + Default>(any: &Any, write: impl FnOnce(M) -> Value) -> Opti
     M::decode(&*any.value).ok().map(write)
 }
 
-/// Null where it holds nothing but the reason.
 fn error_info(info: &pb::ErrorInfo) -> Value {
-    if info.metadata.is_empty() {
-        return Value::Null;
+    let mut fields = json!({"reason": info.reason, "domain": info.domain});
+    if !info.metadata.is_empty() {
+        fields["metadata"] = json!(info.metadata);
     }
-    json!({"reason": info.reason, "domain": info.domain, "metadata": info.metadata})
+    fields
+}
+
+fn bad_request(bad: pb::BadRequest) -> Value {
+    let violations = bad
+        .field_violations
+        .into_iter()
+        .map(|violation| json!({"field": violation.field, "description": violation.description}));
+    json!({"fieldViolations": violations.collect::<Vec<_>>()})
 }
 
 fn precondition_failure(failure: pb::PreconditionFailure) -> Value {

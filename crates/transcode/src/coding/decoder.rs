@@ -20,7 +20,7 @@ const ZSTD_WINDOW: u32 = 23;
 
 /// Why a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rest) enum Refused {
+pub(crate) enum Refused {
     /// It says more than it may.
     TooLarge,
     /// It is not what it says it is.
@@ -50,7 +50,7 @@ impl Write for Bounded {
 }
 
 /// Unpacks a body.
-pub(in crate::rest) struct Decoder(Inner);
+pub(crate) struct Decoder(Inner);
 
 enum Inner {
     Gzip(Box<MultiGzDecoder<Bounded>>),
@@ -60,7 +60,7 @@ enum Inner {
 
 impl Decoder {
     /// For a body of at most `max` bytes when it is unpacked.
-    pub(in crate::rest) fn new(coding: Coding, max: usize) -> io::Result<Self> {
+    pub(crate) fn new(coding: Coding, max: usize) -> io::Result<Self> {
         let output = Bounded {
             bytes: Vec::new(),
             max,
@@ -88,7 +88,7 @@ impl Decoder {
     }
 
     /// Takes what has come.
-    pub(in crate::rest) fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let written = match &mut self.0 {
             Inner::Gzip(decoder) => decoder.write_all(bytes),
             Inner::Brotli(decoder) => decoder.write_all(bytes),
@@ -98,7 +98,7 @@ impl Decoder {
     }
 
     /// What was unpacked, when all has come.
-    pub(in crate::rest) fn finish(mut self) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Refused> {
         let finished = match &mut self.0 {
             Inner::Gzip(decoder) => decoder.try_finish(),
             Inner::Brotli(decoder) => decoder.close(),
