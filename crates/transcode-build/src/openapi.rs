@@ -4,8 +4,12 @@ mod binary;
 mod content;
 mod errors;
 mod headers;
+mod ids;
+mod methods;
 mod operation;
 mod stream;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +20,8 @@ use crate::schema::Schemas;
 pub fn document(api: &Api) -> Value {
     let mut schemas = Schemas::new(api);
     let mut paths: Map<String, Value> = Map::new();
+    let ids = ids::Ids::new(api);
+    let mut shapes: HashMap<String, String> = HashMap::new();
     let mut tags = Vec::new();
     for service in &api.services {
         let tag = if service.options.tag.is_empty() {
@@ -23,21 +29,28 @@ pub fn document(api: &Api) -> Value {
         } else {
             &service.options.tag
         };
-        tags.push(json!({"name": tag, "description": service.docs}));
+        let known = |other: &Value| other["name"].as_str() == Some(tag);
+        if !tags.iter().any(known) {
+            tags.push(json!({"name": tag, "description": service.docs}));
+        }
         for method in &service.methods {
             for (index, binding) in method.bindings.iter().enumerate() {
                 let route = operation::Route::new(binding);
-                let operation =
-                    operation::operation(&mut schemas, service, method, binding, index, &route);
+                let id = ids.of(service, method);
+                let operation = operation::operation(
+                    &mut schemas,
+                    service,
+                    method,
+                    binding,
+                    index,
+                    &route,
+                    &id,
+                );
                 // Paths that differ in the names of variables only are one path.
                 let shape = operation::shape(&route.path);
-                let path = paths
-                    .keys()
-                    .find(|path| operation::shape(path) == shape)
-                    .cloned()
-                    .unwrap_or(route.path);
+                let path = shapes.entry(shape).or_insert(route.path).clone();
                 let entry = paths.entry(path).or_insert_with(|| json!({}));
-                entry[binding.method.to_lowercase()] = operation;
+                methods::insert(entry, &binding.method, operation);
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod kind;
 mod message;
 mod number;
 mod text;
+mod whole;
 
 pub(crate) use context::too_deep;
 pub use context::{Context, Source};
@@ -19,6 +20,7 @@ pub use field::{append, boxed, oneof, optional, singular, skip};
 pub use kind::{AnyType, AnyTypes, Decoded, Kind, TextKind};
 pub use message::{Field, Message, deserialize, field_from_slice, from_slice};
 pub use text::{Binder, bind_message, bind_oneof, bind_repeated, bind_singular};
+pub use whole::value_from_slice;
 
 use serde::Serializer;
 

@@ -10,6 +10,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::spec::{Binding, Segment, Variable};
 
+/// The method of a binding for whichever method a request has.
+const ANY: &str = "*";
+
 /// A table of bindings.
 #[derive(Debug, Default)]
 pub struct Router {
@@ -43,7 +46,8 @@ pub enum Match {
 }
 
 struct Search<'a> {
-    method: &'a str,
+    /// HEAD is answered by GET, unless a rule is for HEAD.
+    methods: &'a [&'a str],
     found: Option<&'a Leaf>,
     allowed: Vec<&'static str>,
 }
@@ -86,7 +90,10 @@ impl Router {
             return Match::NotFound;
         };
         let mut search = Search {
-            method: if method == "HEAD" { "GET" } else { method },
+            methods: match method {
+                "HEAD" => &["HEAD", "GET", ANY],
+                _ => &[method, ANY],
+            },
             found: None,
             allowed: Vec::new(),
         };
@@ -156,13 +163,16 @@ impl Node {
     }
 
     fn finish<'a>(&'a self, verb: Option<&str>, search: &mut Search<'a>) {
-        for leaf in self.leaves.iter().filter(|leaf| leaf.binding.verb == verb) {
-            if leaf.binding.method == search.method {
+        let leaves = || self.leaves.iter().filter(|leaf| leaf.binding.verb == verb);
+        for method in search.methods {
+            if let Some(leaf) = leaves().find(|leaf| leaf.binding.method == *method) {
                 search.found = Some(leaf);
                 return;
             }
-            search.allowed.push(leaf.binding.method);
         }
+        search
+            .allowed
+            .extend(leaves().map(|leaf| leaf.binding.method));
     }
 }
 

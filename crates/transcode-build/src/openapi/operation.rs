@@ -34,12 +34,12 @@ impl Route {
                     let stem = field
                         .last()
                         .map_or_else(|| "segment".to_owned(), |name| camel(name));
-                    let taken = params.iter().filter(|(_, other)| *other == field).count();
-                    let name = if taken == 0 {
-                        stem
-                    } else {
-                        format!("{stem}{}", taken + 1)
-                    };
+                    let mut name = stem.clone();
+                    let mut number = 1;
+                    while params.iter().any(|(other, _)| *other == name) {
+                        number += 1;
+                        name = format!("{stem}{number}");
+                    }
                     path.extend(["{", &name, "}"]);
                     params.push((name, field));
                 }
@@ -83,6 +83,7 @@ pub(super) fn operation(
     binding: &Binding,
     index: usize,
     route: &Route,
+    id: &str,
 ) -> Value {
     let summary = method
         .docs
@@ -90,14 +91,13 @@ pub(super) fn operation(
         .next()
         .unwrap_or_default()
         .trim_end_matches('.');
-    let id = camel(&method.name);
     let tag = if service.options.tag.is_empty() {
         &service.name
     } else {
         &service.options.tag
     };
     let mut operation = json!({
-        "operationId": if index == 0 { id } else { format!("{id}{}", index + 1) },
+        "operationId": if index == 0 { id.to_owned() } else { format!("{id}{}", index + 1) },
         "summary": if index == 0 { summary.to_owned() } else { format!("{summary} ({})", route.path) },
         "description": method.docs,
         "tags": [tag],

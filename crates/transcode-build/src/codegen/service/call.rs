@@ -110,7 +110,13 @@ fn encode(scope: &Scope<'_>, method: &Method, binding: &Binding, output: &Messag
         };
     }
     let value = field.map_or_else(
-        || quote!(answer),
+        || match &output.well_known {
+            Some(ty) => {
+                let kind = scope.value_kind(ty);
+                quote!(&::transcode::json::As::<#kind>(answer))
+            }
+            None => quote!(answer),
+        },
         |field| {
             let (kind, slot) = (
                 scope.field_kind(&field.shape, &field.ty),
