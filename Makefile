@@ -67,6 +67,10 @@ endurance-test: ## Call it for an hour, and look at its memory too
 conformance: ## Run the protobuf conformance suite over the generated JSON mapping
 	@scripts/conformance.sh
 
+.PHONY: corpus
+corpus: ## Build the protos of Google's APIs, and call each of their 15,000 HTTP rules through the router
+	@scripts/corpus.sh
+
 .PHONY: coverage
 coverage: ## Measure which lines the tests run, and fail below 80 %
 	@scripts/coverage.sh
@@ -74,7 +78,7 @@ coverage: ## Measure which lines the tests run, and fail below 80 %
 .PHONY: clean
 clean: ## Remove what was built and the tools; the data of `make run` in .data stays
 	$(CARGO) clean
-	rm -rf bin .tools tools/node_modules sdk/typescript/node_modules sdk/typescript/dist
+	rm -rf bin .tools tools/node_modules tools/corpus/node_modules sdk/typescript/node_modules sdk/typescript/dist
 
 ##@ Generated files
 

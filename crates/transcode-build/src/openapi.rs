@@ -35,7 +35,11 @@ pub fn document(api: &Api) -> Value {
         }
         for method in &service.methods {
             for (index, binding) in method.bindings.iter().enumerate() {
-                let route = operation::Route::new(binding);
+                let mut route = operation::Route::new(binding);
+                // Paths that differ in the names of variables only are one path.
+                let shape = operation::shape(&route.path);
+                let path = shapes.entry(shape).or_insert_with(|| route.path.clone());
+                route.adopt(path);
                 let id = ids.of(service, method);
                 let operation = operation::operation(
                     &mut schemas,
@@ -46,10 +50,7 @@ pub fn document(api: &Api) -> Value {
                     &route,
                     &id,
                 );
-                // Paths that differ in the names of variables only are one path.
-                let shape = operation::shape(&route.path);
-                let path = shapes.entry(shape).or_insert(route.path).clone();
-                let entry = paths.entry(path).or_insert_with(|| json!({}));
+                let entry = paths.entry(route.path).or_insert_with(|| json!({}));
                 methods::insert(entry, &binding.method, operation);
             }
         }

@@ -10,6 +10,7 @@ pub mod pb {
 
 pub mod files;
 pub mod intake;
+pub mod routes;
 pub mod shop;
 
 use std::sync::Arc;

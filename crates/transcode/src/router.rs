@@ -97,14 +97,15 @@ impl Router {
             found: None,
             allowed: Vec::new(),
         };
+        let rest = |path| Some(path).filter(|path: &&str| !path.is_empty());
         // A verb is what follows the last colon of the last segment; a path without one may still hold colons.
         let last = path.rfind('/').map_or(0, |slash| slash + 1);
         if let Some(colon) = path[last..].rfind(':') {
             let (path, verb) = (&path[..last + colon], &path[last + colon + 1..]);
-            self.walk(0, Some(path), Some(verb), &mut search);
+            self.walk(0, rest(path), Some(&literal(verb)), &mut search);
         }
         if search.found.is_none() {
-            self.walk(0, Some(path), None, &mut search);
+            self.walk(0, rest(path), None, &mut search);
         }
         match search.found {
             Some(leaf) => Match::Found(leaf.binding, leaf.target),

@@ -42,7 +42,7 @@ pub(super) fn table(scope: &Scope<'_>) -> TokenStream {
         pub struct #types;
 
         impl ::transcode::json::AnyTypes for #types {
-            fn find(full_name: &str) -> Option<&'static ::transcode::json::AnyType> {
+            fn find(full_name: &str) -> ::core::option::Option<&'static ::transcode::json::AnyType> {
                 match full_name {
                     #(#known)*
                     _ => ::transcode::json::kind::well_known::<Self>(full_name),

@@ -26,7 +26,7 @@ impl Route {
                 .iter()
                 .find(|variable| (variable.start..variable.end).contains(&index));
             match (segment, variable) {
-                (Segment::Literal(word), _) => path.push_str(word),
+                (Segment::Literal(word), _) => path.push_str(&escaped(word)),
                 (_, variable) => {
                     let field = variable
                         .map(|variable| variable.field.clone())
@@ -47,10 +47,40 @@ impl Route {
         }
         if let Some(verb) = &template.verb {
             path.push(':');
-            path.push_str(verb);
+            path.push_str(&escaped(verb));
         }
         Self { path, params }
     }
+}
+
+impl Route {
+    /// Takes the names of another path, which differs in them only.
+    pub(super) fn adopt(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+        let names = path.split('{').skip(1);
+        let names = names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+        for ((name, _), known) in self.params.iter_mut().zip(names) {
+            known.clone_into(name);
+        }
+    }
+}
+
+/// A word as it stands in a path: with all escaped that has a meaning there, or in a template.
+fn escaped(word: &str) -> String {
+    const SPECIAL: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'%')
+        .add(b'/')
+        .add(b':')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'`')
+        .add(b'{')
+        .add(b'}');
+    percent_encoding::utf8_percent_encode(word, SPECIAL).to_string()
 }
 
 /// A path without the names of its variables.

@@ -1,13 +1,13 @@
 impl ::transcode::json::Enum for Material {
     const NAMES: &'static [&'static str] = &["wood"];
     const BY_NAME_ONLY: bool = true;
-    fn number(name: &str) -> Option<i32> {
+    fn number(name: &str) -> ::core::option::Option<i32> {
         match name {
             "wood" => Some(1i32),
             _ => None,
         }
     }
-    fn name(number: i32) -> Option<&'static str> {
+    fn name(number: i32) -> ::core::option::Option<&'static str> {
         match number {
             0i32 => Some("MATERIAL_UNSPECIFIED"),
             1i32 => Some("wood"),
@@ -16,7 +16,7 @@ impl ::transcode::json::Enum for Material {
     }
 }
 impl ::transcode::json::Message for BookShelvedEvent {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "titles", "titles", true),
             ::transcode::json::Field::new(1u16, "mover", "mover", false),
@@ -32,7 +32,7 @@ impl ::transcode::json::Message for BookShelvedEvent {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::append::<
@@ -90,7 +90,7 @@ impl ::transcode::serde::Serialize for BookShelvedEvent {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -111,7 +111,7 @@ impl ::transcode::serde::Serialize for BookShelvedEvent {
 impl<'de> ::transcode::serde::Deserialize<'de> for BookShelvedEvent {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -141,7 +141,7 @@ impl ::transcode::validate::Validate for BookShelvedEvent {
     }
 }
 impl ::transcode::json::Message for ImportShelvesRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "table", "table", false),
         ];
@@ -155,7 +155,7 @@ impl ::transcode::json::Message for ImportShelvesRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -200,7 +200,7 @@ impl ::transcode::serde::Serialize for ImportShelvesRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.table {
@@ -217,7 +217,7 @@ impl ::transcode::serde::Serialize for ImportShelvesRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for ImportShelvesRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -251,7 +251,7 @@ impl ::transcode::validate::Validate for ImportShelvesRequest {
     }
 }
 impl ::transcode::json::Message for Mover {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "name", "name", true),
         ];
@@ -265,7 +265,7 @@ impl ::transcode::json::Message for Mover {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::singular::<
@@ -305,7 +305,7 @@ impl ::transcode::serde::Serialize for Mover {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -318,7 +318,7 @@ impl ::transcode::serde::Serialize for Mover {
 impl<'de> ::transcode::serde::Deserialize<'de> for Mover {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -347,7 +347,7 @@ impl ::transcode::validate::Validate for Mover {
     }
 }
 impl ::transcode::json::Message for Shelf {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 7usize] = [
             ::transcode::json::Field::new(0u16, "name", "name", true),
             ::transcode::json::Field::new(1u16, "width", "width", true),
@@ -373,7 +373,7 @@ impl ::transcode::json::Message for Shelf {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::singular::<
@@ -537,7 +537,7 @@ impl ::transcode::serde::Serialize for Shelf {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -590,7 +590,7 @@ impl ::transcode::serde::Serialize for Shelf {
 impl<'de> ::transcode::serde::Deserialize<'de> for Shelf {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -694,7 +694,7 @@ impl ::transcode::validate::Validate for Shelf {
     }
 }
 impl ::transcode::json::Message for ShelfMovedEvent {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 3usize] = [
             ::transcode::json::Field::new(0u16, "time", "time", true),
             ::transcode::json::Field::new(1u16, "shelf", "shelf", false),
@@ -712,7 +712,7 @@ impl ::transcode::json::Message for ShelfMovedEvent {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -788,7 +788,7 @@ impl ::transcode::serde::Serialize for ShelfMovedEvent {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.time {
@@ -815,7 +815,7 @@ impl ::transcode::serde::Serialize for ShelfMovedEvent {
 impl<'de> ::transcode::serde::Deserialize<'de> for ShelfMovedEvent {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -856,7 +856,7 @@ impl ::transcode::validate::Validate for ShelfMovedEvent {
     }
 }
 impl ::transcode::json::Message for UpdateShelfRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
             ::transcode::json::Field::new(1u16, "updateMask", "update_mask", true),
@@ -872,7 +872,7 @@ impl ::transcode::json::Message for UpdateShelfRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -930,7 +930,7 @@ impl ::transcode::serde::Serialize for UpdateShelfRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.shelf {
@@ -951,7 +951,7 @@ impl ::transcode::serde::Serialize for UpdateShelfRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for UpdateShelfRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -988,7 +988,7 @@ impl ::transcode::validate::Validate for UpdateShelfRequest {
     }
 }
 impl ::transcode::json::Message for WatchShelvesRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "after", "after", true),
         ];
@@ -1002,7 +1002,7 @@ impl ::transcode::json::Message for WatchShelvesRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -1042,7 +1042,7 @@ impl ::transcode::serde::Serialize for WatchShelvesRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.after {
@@ -1057,7 +1057,7 @@ impl ::transcode::serde::Serialize for WatchShelvesRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -1087,7 +1087,7 @@ impl ::transcode::validate::Validate for WatchShelvesRequest {
     }
 }
 impl ::transcode::json::Message for WatchShelvesResponse {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
             ::transcode::json::Field::new(1u16, "token", "token", true),
@@ -1103,7 +1103,7 @@ impl ::transcode::json::Message for WatchShelvesResponse {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -1161,7 +1161,7 @@ impl ::transcode::serde::Serialize for WatchShelvesResponse {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.shelf {
@@ -1180,7 +1180,7 @@ impl ::transcode::serde::Serialize for WatchShelvesResponse {
 impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesResponse {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }

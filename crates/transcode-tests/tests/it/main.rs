@@ -10,6 +10,7 @@ mod grpc;
 mod idempotency;
 mod intake;
 mod link;
+mod paths;
 mod properties;
 mod rest;
 mod stream;

@@ -19,6 +19,8 @@ pub struct Known {
     refused: Vec<(String, String)>,
     /// RPCs whose rules another RPC has too.
     grpc_only: Vec<String>,
+    /// RPCs some of whose requests another rule takes.
+    shadowed: Vec<String>,
 }
 
 impl Known {
@@ -32,7 +34,7 @@ impl Known {
     }
 }
 
-/// Reads what is known: lines `refused API PART-OF-WHAT-IS-SAID` and `grpc-only RPC`. `#` begins a comment.
+/// Reads what is known: lines `refused API PART-OF-WHAT-IS-SAID`, `grpc-only RPC` and `shadowed RPC`. `#` begins a comment.
 pub fn known(text: &str) -> Known {
     let mut known = Known::default();
     for line in text.lines().map(str::trim) {
@@ -45,6 +47,7 @@ pub fn known(text: &str) -> Known {
                     .push((name.to_owned(), error.trim().to_owned()));
             }
             "grpc-only" => known.grpc_only.push(rest.to_owned()),
+            "shadowed" => known.shadowed.push(rest.to_owned()),
             _ => {}
         }
     }
@@ -74,6 +77,12 @@ impl Report {
         known.any(|(known, part)| known == name && error.contains(part))
     }
 
+    fn is_shadowed(&self, failure: &str) -> bool {
+        let rpc = failure.split(':').next();
+        let mut known = self.known.shadowed.iter();
+        known.any(|known| rpc == Some(known.as_str()))
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (outcome, error) in self.refused() {
@@ -97,7 +106,11 @@ impl Report {
                         outcome.name, outcome.rules.all, routed.rules
                     ));
                 }
-                problems.extend(routed.failures.iter().cloned());
+                let unknown = routed
+                    .failures
+                    .iter()
+                    .filter(|failure| !self.is_shadowed(failure));
+                problems.extend(unknown.cloned());
             }
         }
         problems
@@ -130,7 +143,15 @@ fn cause(error: &str) -> String {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut all, mut refused) = (Rules::default(), Rules::default());
-        let (mut files, mut grpc_only, mut routed, mut requests, mut failures) = (0, 0, 0, 0, 0);
+        let (
+            mut files,
+            mut shadowed,
+            mut taken,
+            mut grpc_only,
+            mut routed,
+            mut requests,
+            mut failures,
+        ) = (0, 0, 0, 0, 0, 0, 0);
         let mut causes: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         let names: BTreeSet<_> = self.outcomes.iter().map(|outcome| &outcome.name).collect();
         for outcome in &self.outcomes {
@@ -141,7 +162,14 @@ impl fmt::Display for Report {
                 Ok(result) => {
                     routed += result.rules;
                     requests += result.requests;
-                    failures += result.failures.len();
+                    for failure in &result.failures {
+                        *(if self.is_shadowed(failure) {
+                            &mut shadowed
+                        } else {
+                            &mut failures
+                        }) += 1;
+                    }
+                    taken += result.taken;
                 }
                 Err(error) => {
                     refused += outcome.rules;
@@ -161,6 +189,8 @@ impl fmt::Display for Report {
         writeln!(f, "  left to gRPC alone      {grpc_only:>8}")?;
         writeln!(f, "rules compiled, routed    {routed:>8}")?;
         writeln!(f, "requests                  {requests:>8}")?;
+        writeln!(f, "  to a rule without **    {taken:>8}")?;
+        writeln!(f, "  to one known to shadow  {shadowed:>8}")?;
         writeln!(f, "requests routed wrongly   {failures:>8}")?;
         writeln!(f, "rules refused             {:>8}", refused.all)?;
         for (cause, (apis, rules)) in &causes {

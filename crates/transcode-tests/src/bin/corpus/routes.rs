@@ -1,9 +1,9 @@
 //! Calls every rule of an API through the router, with values that are hard to tell from the rest of a path.
 
 use transcode::router::{Match, Router, capture};
-use transcode::{Body, Idempotency, MethodSpec, RateClass, ReasonTable};
 use transcode_build::ir;
 use transcode_build::template::{Segment, Template};
+use transcode_tests::routes;
 
 /// What came of the rules of an API.
 #[derive(Default)]
@@ -45,25 +45,6 @@ const AMONG: &[(&str, &str)] = &[
 /// How many segments stand for `**`.
 const LENGTHS: &[usize] = &[1, 0, 3];
 
-static SPEC: MethodSpec = MethodSpec {
-    service: "",
-    name: "",
-    path: "",
-    client_streaming: false,
-    server_streaming: false,
-    scopes: &[],
-    public: true,
-    rate_class: RateClass::Default,
-    audit: false,
-    idempotency: Idempotency::Unknown,
-    idempotency_key: false,
-    max_request_bytes: None,
-    success_status: 200,
-    cache_control: "",
-    envelope: None,
-    reasons: &ReasonTable::CANONICAL,
-};
-
 /// What may happen to a request whose `**` stands for nothing: it is one of a rule without `**`.
 fn is_less(template: &Template, other: &Template, path: &str) -> bool {
     let fits = |segment: &Segment, text: &str| match segment {
@@ -87,7 +68,13 @@ pub fn check(api: &ir::Api) -> Routed {
     let bindings: Vec<_> = methods
         .flat_map(|(name, method)| {
             let bindings = method.bindings.iter();
-            bindings.map(move |binding| (name.clone(), binding, leak(binding)))
+            bindings.map(move |binding| {
+                (
+                    name.clone(),
+                    binding,
+                    routes::binding(&binding.method, &binding.template),
+                )
+            })
         })
         .collect();
     let mut router = Router::new();
@@ -199,38 +186,4 @@ fn expand(template: &Template, turn: usize) -> (String, Vec<String>) {
         texts.join("/")
     });
     (path, values.collect())
-}
-
-/// A binding as generated code has it.
-fn leak(binding: &ir::Binding) -> &'static transcode::Binding {
-    let text = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
-    let segments: Vec<_> = binding
-        .template
-        .segments
-        .iter()
-        .map(|segment| match segment {
-            Segment::Literal(word) => transcode::Segment::Literal(text(word)),
-            Segment::Single => transcode::Segment::Single,
-            Segment::Multi => transcode::Segment::Multi,
-        })
-        .collect();
-    let variables: Vec<_> = binding
-        .template
-        .variables
-        .iter()
-        .map(|variable| transcode::Variable {
-            field: text(&variable.field.join(".")),
-            start: variable.start,
-            end: variable.end,
-        })
-        .collect();
-    Box::leak(Box::new(transcode::Binding {
-        method: text(&binding.method),
-        template: text(&binding.template.text),
-        segments: Vec::leak(segments),
-        verb: binding.template.verb.as_deref().map(text),
-        variables: Vec::leak(variables),
-        body: Body::None,
-        spec: &SPEC,
-    }))
 }
