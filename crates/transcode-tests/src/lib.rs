@@ -8,6 +8,7 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
 
+pub mod compliance;
 pub mod files;
 pub mod intake;
 pub mod routes;
@@ -260,11 +261,12 @@ pub fn settings() -> Settings {
 /// As [`transcoder`], with other settings.
 pub fn transcoder_of(settings: Settings) -> Transcoder {
     let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
-    let services: [Box<dyn transcode::rest::Service>; 4] = [
+    let library: [Box<dyn transcode::rest::Service>; 4] = [
         Box::new(stack()),
         Box::new(files()),
         Box::new(intake()),
         Box::new(shop),
     ];
+    let services = library.into_iter().chain(compliance::services());
     Transcoder::new(settings, services)
 }

@@ -16,3 +16,4 @@ mod rest;
 mod stream;
 mod together;
 mod upload;
+mod whole;
