@@ -20,7 +20,7 @@ fn paths_go_where_they_go_elsewhere() {
     ] {
         let text = fs::read_to_string(folder.join(name)).expect(name);
         let rows = table(&text, |line, error| {
-            failures.push(format!("{name}: {line}: {error}"))
+            failures.push(format!("{name}: {line}: {error}"));
         });
         assert!(rows >= least, "{name} has {rows} rows");
     }

@@ -34,8 +34,10 @@ pub struct Outcome {
     time: Duration,
     result: Result<routes::Routed, String>,
     rules: apis::Rules,
-    /// Rules that are left out, since another RPC has them.
-    grpc_only: usize,
+    /// RPCs whose rules are left out, since another RPC has them.
+    grpc_only: Vec<String>,
+    /// How many rules those are.
+    left_out: usize,
 }
 
 fn main() -> ExitCode {
@@ -112,8 +114,9 @@ fn build(arguments: &Arguments, api: &Api, known: &Known, worker: usize) -> Outc
         arguments.out.join(format!(".{worker}"))
     };
     let rules = apis::count(&arguments.folder, api);
+    let grpc_only: Vec<_> = known.grpc_only(&rules).cloned().collect();
     let start = Instant::now();
-    let result = make(arguments, api, known.grpc_only(&rules), &out);
+    let result = make(arguments, api, &grpc_only, &out);
     if !kept {
         // What is left of it is overwritten, or found by who looks.
         let _ = std::fs::remove_dir_all(&out);
@@ -121,17 +124,18 @@ fn build(arguments: &Arguments, api: &Api, known: &Known, worker: usize) -> Outc
     Outcome {
         name: api.name.clone(),
         files: api.files.len(),
-        grpc_only: known.grpc_only(&rules).map(|rpc| rules[rpc].all).sum(),
+        left_out: grpc_only.iter().map(|rpc| rules[rpc].all).sum(),
+        grpc_only,
         time: start.elapsed(),
         result,
         rules: rules.values().copied().sum(),
     }
 }
 
-fn make<'a>(
+fn make(
     arguments: &Arguments,
     api: &Api,
-    grpc_only: impl Iterator<Item = &'a String> + Clone,
+    grpc_only: &[String],
     out: &Path,
 ) -> Result<routes::Routed, String> {
     std::fs::create_dir_all(out).map_err(|error| error.to_string())?;
@@ -144,7 +148,7 @@ fn make<'a>(
             contract.file(arguments.folder.join(file))
         });
         grpc_only
-            .clone()
+            .iter()
             .fold(contract, transcode_build::Config::grpc_only)
     };
     let made = contract().api().map_err(|error| error.to_string())?;

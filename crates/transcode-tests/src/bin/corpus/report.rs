@@ -98,9 +98,25 @@ impl Report {
                 problems.push(format!("{name} is no longer refused: {part}"));
             }
         }
+        for name in &self.known.grpc_only {
+            let mut outcomes = self.outcomes.iter();
+            if !outcomes.any(|outcome| outcome.grpc_only.contains(name)) {
+                problems.push(format!("{name} is left to gRPC, and is nowhere"));
+            }
+        }
+        for name in &self.known.shadowed {
+            let routed = self
+                .outcomes
+                .iter()
+                .filter_map(|outcome| outcome.result.as_ref().ok());
+            let mut failures = routed.flat_map(|routed| &routed.failures);
+            if !failures.any(|failure| failure.split(':').next() == Some(name)) {
+                problems.push(format!("{name} is no longer shadowed"));
+            }
+        }
         for outcome in &self.outcomes {
             if let Ok(routed) = &outcome.result {
-                if routed.rules + outcome.grpc_only != outcome.rules.all {
+                if routed.rules + outcome.left_out != outcome.rules.all {
                     problems.push(format!(
                         "{}: {} rules in the files, {} in the engine",
                         outcome.name, outcome.rules.all, routed.rules
@@ -157,7 +173,7 @@ impl fmt::Display for Report {
         for outcome in &self.outcomes {
             all += outcome.rules;
             files += outcome.files;
-            grpc_only += outcome.grpc_only;
+            grpc_only += outcome.left_out;
             match &outcome.result {
                 Ok(result) => {
                     routed += result.rules;
