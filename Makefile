@@ -71,6 +71,10 @@ conformance: ## Run the protobuf conformance suite over the generated JSON mappi
 connect-conformance: ## Run the Connect conformance suite over a server on the engine, by Connect, gRPC and gRPC-Web
 	@scripts/connect-conformance.sh
 
+.PHONY: corpus
+corpus: ## Build the protos of Google's APIs, and call each of their 15,000 HTTP rules through the router
+	@scripts/corpus.sh
+
 .PHONY: coverage
 coverage: ## Measure which lines the tests run, and fail below 80 %
 	@scripts/coverage.sh
@@ -78,7 +82,7 @@ coverage: ## Measure which lines the tests run, and fail below 80 %
 .PHONY: clean
 clean: ## Remove what was built and the tools; the data of `make run` in .data stays
 	$(CARGO) clean
-	rm -rf bin .tools tools/node_modules sdk/typescript/node_modules sdk/typescript/dist
+	rm -rf bin .tools tools/node_modules tools/corpus/node_modules sdk/typescript/node_modules sdk/typescript/dist
 
 ##@ Generated files
 

@@ -94,6 +94,8 @@ part "golang-migrate is installed" golang_migrate
 part "Helm is installed" helm
 [[ -x .tools/bin/helm ]] && export HELM=$root/.tools/bin/helm
 part "cargo test" cargo test --workspace --locked --no-fail-fast
+part "Corpus" scripts/corpus.sh small
+part "Clients of others" scripts/test-compliance.sh
 part "AsyncAPI" scripts/test-asyncapi.sh
 part "Deployment" scripts/lint-deploy.sh
 if cargo build --quiet --locked --bin catalog-service; then

@@ -20,31 +20,36 @@ use names::Scope;
 /// When the code made does not parse.
 pub(crate) fn package(api: &Api, package: &str) -> Result<String, Error> {
     let scope = Scope { api, package };
-    let mut code = TokenStream::new();
+    // Each part by itself: of a large contract all of it as tokens, and again as a tree, would take a gigabyte.
+    let mut text = String::new();
+    let mut add = |code: TokenStream| {
+        text.push_str(&prettyplease::unparse(&syn::parse2(code)?));
+        Ok::<(), Error>(())
+    };
     for found in api.enums.values().filter(|found| found.package == package) {
-        code.extend(json::enumeration(&scope, found));
+        add(json::enumeration(&scope, found))?;
         if found.names_errors() {
-            code.extend(reasons(package, found));
+            add(reasons(package, found))?;
         }
     }
     for message in api
         .messages
         .values()
-        .filter(|message| message.package == package)
+        .filter(|message| message.package == package && message.well_known.is_none())
     {
-        code.extend(json::message(&scope, message));
-        code.extend(validate::message(&scope, message));
+        add(json::message(&scope, message))?;
+        add(validate::message(&scope, message))?;
     }
-    code.extend(any::table(&scope));
-    code.extend(event::events(&scope));
+    add(any::table(&scope))?;
+    add(event::events(&scope))?;
     for service in api
         .services
         .iter()
         .filter(|service| service.package == package)
     {
-        code.extend(service::service(&scope, service));
+        add(service::service(&scope, service))?;
     }
-    Ok(prettyplease::unparse(&syn::parse2(code)?))
+    Ok(text)
 }
 
 /// The specs of the RPCs of all services, for the module around those of the packages.
@@ -160,4 +165,43 @@ fn scalar_kind(scalar: Scalar) -> TokenStream {
 /// The module of a part of a package's name.
 pub(crate) fn module_name(part: &str) -> String {
     names::snake(part).to_string()
+}
+
+/// The file that prost writes for a package.
+pub(crate) fn file_name(package: &str) -> String {
+    let parts: Vec<_> = package.split('.').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return "_.rs".to_owned();
+    }
+    let parts = parts.into_iter().map(module_name).collect::<Vec<_>>();
+    format!("{}.rs", parts.join("."))
+}
+
+/// What has a JSON form of its own in `google.protobuf`, and its type in Rust.
+pub(crate) fn well_known() -> impl Iterator<Item = (&'static str, String)> {
+    const OF_PROST_TYPES: [&str; 8] = [
+        "Any",
+        "Duration",
+        "FieldMask",
+        "ListValue",
+        "NullValue",
+        "Struct",
+        "Timestamp",
+        "Value",
+    ];
+    const OTHERS: [(&str, &str); 10] = [
+        ("BoolValue", "::core::primitive::bool"),
+        ("BytesValue", "::prost::alloc::vec::Vec<u8>"),
+        ("DoubleValue", "::core::primitive::f64"),
+        ("Empty", "()"),
+        ("FloatValue", "::core::primitive::f32"),
+        ("Int32Value", "::core::primitive::i32"),
+        ("Int64Value", "::core::primitive::i64"),
+        ("StringValue", "::prost::alloc::string::String"),
+        ("UInt32Value", "::core::primitive::u32"),
+        ("UInt64Value", "::core::primitive::u64"),
+    ];
+    let own = OF_PROST_TYPES.map(|name| (name, format!("::prost_types::{name}")));
+    own.into_iter()
+        .chain(OTHERS.map(|(name, path)| (name, path.to_owned())))
 }

@@ -16,6 +16,9 @@ pub enum Error {
         /// What.
         message: String,
     },
+    /// A setting of the build does not go with the contract.
+    #[error("{0}")]
+    Setting(String),
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {

@@ -28,6 +28,9 @@ pub struct Api {
     pub omit_websockets: bool,
 }
 
+/// The method of a rule for whichever method a request has.
+pub const ANY_METHOD: &str = "*";
+
 /// The message that is an HTTP body as it is.
 pub const HTTP_BODY: &str = "google.api.HttpBody";
 
@@ -165,6 +168,9 @@ pub struct Message {
     pub oneofs: Vec<Oneof>,
     /// How it travels, when it is an event.
     pub event: Option<Event>,
+    /// What it is in JSON and in Rust, where it is a well-known type that an RPC takes or answers with. Such a message
+    /// has no fields here.
+    pub well_known: Option<Type>,
 }
 
 /// What makes a message an event.

@@ -24,7 +24,7 @@ mod notation;
 pub mod openapi;
 mod options;
 mod schema;
-mod template;
+pub mod template;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -36,9 +36,33 @@ pub use error::{Error, Place};
 #[derive(Debug, Default)]
 pub struct Config {
     roots: Vec<PathBuf>,
+    includes: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     omit_defaults: bool,
     omit_websockets: bool,
+    choices: Choices,
+}
+
+/// What is decided outside of the contract.
+#[derive(Debug, Default)]
+struct Choices {
+    undeclared: Undeclared,
+    /// Full names of RPCs.
+    grpc_only: BTreeSet<String>,
+}
+
+/// What an RPC is of which the contract does not say who may call it: with neither scopes nor `public` in
+/// `transcode.v1.method`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Undeclared {
+    /// An error: the contract doesn't build.
+    #[default]
+    Refused,
+    /// Not public, and without scopes: the policy decides.
+    NotPublic,
+    /// Public.
+    Public,
 }
 
 /// Begins a configuration.
@@ -51,6 +75,37 @@ impl Config {
     #[must_use]
     pub fn root(mut self, folder: impl Into<PathBuf>) -> Self {
         self.roots.push(folder.into());
+        self
+    }
+
+    /// Adds a folder in which imports are looked up, such as one with the files of `google/api`. What is imported from it is
+    /// compiled, but its services are not served: they are those of others.
+    #[must_use]
+    pub fn include(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.includes.push(folder.into());
+        self
+    }
+
+    /// Adds one file, in a folder of [`Config::root`] or [`Config::include`].
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// Says what an RPC is of which the contract does not say who may call it. Contracts that were written for another
+    /// transcoder say nothing of it.
+    #[must_use]
+    pub const fn undeclared(mut self, undeclared: Undeclared) -> Self {
+        self.choices.undeclared = undeclared;
+        self
+    }
+
+    /// Leaves the HTTP rules of an RPC out, such as `package.v1.Service.Method`: it is served by gRPC alone. For contracts of
+    /// others in which two RPCs have one rule.
+    #[must_use]
+    pub fn grpc_only(mut self, rpc: impl Into<String>) -> Self {
+        self.choices.grpc_only.insert(rpc.into());
         self
     }
 
@@ -85,7 +140,8 @@ impl Config {
     }
 
     fn contract(&self, files: &[PathBuf]) -> Result<load::Contract, Error> {
-        let mut contract = load::load(&self.roots, files)?;
+        let includes: Vec<_> = self.roots.iter().chain(&self.includes).cloned().collect();
+        let mut contract = load::load(&includes, files, &self.choices)?;
         contract.api.omit_defaults = self.omit_defaults;
         contract.api.omit_websockets = self.omit_websockets;
         Ok(contract)
@@ -98,8 +154,11 @@ impl Config {
     /// See [`Error`].
     pub fn compile(self) -> Result<(), Error> {
         let files = self.files()?;
-        for path in self.roots.iter().chain(&files) {
-            println!("cargo:rerun-if-changed={}", path.display());
+        // Only cargo, which runs build scripts with a folder for what they make, has a use for it.
+        if std::env::var_os("OUT_DIR").is_some() {
+            for path in self.roots.iter().chain(&files) {
+                println!("cargo:rerun-if-changed={}", path.display());
+            }
         }
         let out = match &self.out_dir {
             Some(folder) => folder.clone(),
@@ -123,11 +182,21 @@ impl Config {
 
         // prost looks at the well-known types, though it has code of its own for them.
         let files = contract.well_known.iter().chain(&contract.files);
-        let protos = files
-            .map(|file| file.file_descriptor_proto().clone())
-            .collect();
+        let protos = files.map(|file| contract.generated(file)).collect();
         let set = prost_types::FileDescriptorSet { file: protos };
-        tonic_prost_build::configure()
+        let mut stubs = tonic_prost_build::configure();
+        // prost-types has all of this package; where messages of it belong to the contract, only what has a JSON of its own.
+        if contract
+            .files
+            .iter()
+            .any(|file| file.package_name() == load::WELL_KNOWN_PACKAGE)
+        {
+            stubs = stubs.compile_well_known_types(true);
+            for (name, path) in codegen::well_known() {
+                stubs = stubs.extern_path(format!(".{}.{name}", load::WELL_KNOWN_PACKAGE), path);
+            }
+        }
+        stubs
             .out_dir(&out)
             // So that a message has one form, as bytes and as JSON.
             .btree_map(".")
@@ -142,14 +211,15 @@ impl Config {
             .map(|file| file.package_name().to_owned())
             .collect();
         for package in &packages {
-            let path = out.join(format!(
-                "{}.rs",
-                if package.is_empty() { "_" } else { package }
-            ));
-            let mut code = std::fs::read_to_string(&path).map_err(|source| Error::File {
-                path: path.display().to_string(),
-                source,
-            })?;
+            let path = out.join(codegen::file_name(package));
+            let mut code = match std::fs::read_to_string(&path) {
+                // A package may have nothing to make code of, only extensions.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+                read => read.map_err(|source| Error::File {
+                    path: path.display().to_string(),
+                    source,
+                })?,
+            };
             code.push_str(&codegen::package(&contract.api, package)?);
             write(&path, code.as_bytes())?;
         }
@@ -159,7 +229,7 @@ impl Config {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Error> {
-        let mut files = Vec::new();
+        let mut files = self.files.clone();
         for root in &self.roots {
             walk(root, &mut files).map_err(|source| Error::File {
                 path: root.display().to_string(),
@@ -167,6 +237,7 @@ impl Config {
             })?;
         }
         files.sort();
+        files.dedup();
         Ok(files)
     }
 }
@@ -218,11 +289,11 @@ impl Tree<'_> {
     fn write(&self, code: &mut String, depth: usize) {
         let indent = "    ".repeat(depth);
         if let Some(package) = self.package {
-            let file = if package.is_empty() { "_" } else { package };
             // Writing to a String can't fail.
             let _ = writeln!(
                 code,
-                r#"{indent}include!(concat!(env!("OUT_DIR"), "/{file}.rs"));"#
+                r#"{indent}include!(concat!(env!("OUT_DIR"), "/{}"));"#,
+                codegen::file_name(package)
             );
         }
         for (name, child) in &self.children {

@@ -1,20 +1,30 @@
 //! From files to the intermediate representation: parsing, reading options, checking.
 
 mod checks;
+mod cycles;
+mod docs;
 mod events;
+mod parts;
 mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use prost_reflect::{
-    DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind,
+    MessageDescriptor, MethodDescriptor,
 };
+use prost_types::FileDescriptorProto;
 use protox::Compiler;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 
+use cycles::Cycles;
+use docs::Docs;
+use parts::Parts;
+
+use crate::Choices;
 use crate::error::{Error, Place};
 use crate::ir::{Api, Enum, EnumValue, Field, Message, Oneof, Scalar, Shape, Type, WellKnown};
 use crate::options::{self, FieldOptions, FileOptions, OneofRules, extension, field_behavior};
@@ -47,6 +57,9 @@ const BUNDLED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The package of the well-known types.
+pub const WELL_KNOWN_PACKAGE: &str = "google.protobuf";
+
 /// The one of them that is no option: what imports it has its message, which prost-types does not have.
 const HTTP_BODY_FILE: &str = "google/api/httpbody.proto";
 
@@ -58,8 +71,21 @@ pub struct Contract {
     pub files: Vec<FileDescriptor>,
     /// The files of `google.protobuf` they import.
     pub well_known: Vec<FileDescriptor>,
+    /// The names of those of them whose services are served.
+    served: BTreeSet<String>,
     /// Their representation.
     pub api: Api,
+}
+
+impl Contract {
+    /// A file as the generators of messages and stubs see it.
+    pub fn generated(&self, file: &FileDescriptor) -> FileDescriptorProto {
+        let mut proto = file.file_descriptor_proto().clone();
+        if !self.served.contains(file.name()) {
+            proto.service.clear();
+        }
+        proto
+    }
 }
 
 struct Bundled;
@@ -74,29 +100,36 @@ impl FileResolver for Bundled {
 }
 
 /// Parses and checks a contract.
-pub fn load(includes: &[PathBuf], files: &[PathBuf]) -> Result<Contract, Error> {
+pub fn load(includes: &[PathBuf], files: &[PathBuf], choices: &Choices) -> Result<Contract, Error> {
     let mut resolver = ChainFileResolver::new();
+    // First of all: prost-types has the messages of these, and folders of protos often have copies, older or newer.
+    resolver.add(GoogleFileResolver::new());
     for include in includes {
         resolver.add(IncludeFileResolver::new(include.clone()));
     }
     resolver.add(Bundled);
-    resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_source_info(true).include_imports(true);
+    let mut served = BTreeSet::new();
     for file in files {
-        compiler.open_file(relative(includes, file))?;
+        let name = relative(includes, file);
+        compiler.open_file(name)?;
+        served.insert(name.to_string_lossy().replace('\\', "/"));
     }
     let pool = compiler.descriptor_pool();
-    let foreign = pool.files().filter(|file| {
-        file.name() == HTTP_BODY_FILE || BUNDLED.iter().all(|(name, _)| file.name() != *name)
-    });
-    let (well_known, named) =
-        foreign.partition::<Vec<_>, _>(|file| file.package_name() == "google.protobuf");
-    let api = Loader { pool: &pool }.api(&named)?;
+    let Parts { named, well_known } = parts::divide(&pool, &served);
+    let loader = Loader {
+        pool: &pool,
+        docs: Docs::new(&named),
+        cycles: Cycles::new(&pool),
+        choices,
+    };
+    let api = loader.api(&named, &served)?;
     Ok(Contract {
         descriptor_set: compiler.encode_file_descriptor_set(),
         files: named,
         well_known,
+        served,
         api,
     })
 }
@@ -111,10 +144,13 @@ fn relative<'a>(includes: &[PathBuf], file: &'a Path) -> &'a Path {
 
 struct Loader<'a> {
     pool: &'a DescriptorPool,
+    docs: Docs,
+    cycles: Cycles,
+    choices: &'a Choices,
 }
 
 impl Loader<'_> {
-    fn api(&self, files: &[FileDescriptor]) -> Result<Api, Error> {
+    fn api(&self, files: &[FileDescriptor], served: &BTreeSet<String>) -> Result<Api, Error> {
         let mut api = Api {
             info: FileOptions::default(),
             services: Vec::new(),
@@ -139,7 +175,14 @@ impl Loader<'_> {
         }
         checks::messages(&api, self.pool)?;
         events::check(&api, self.pool)?;
-        for file in files {
+        self.grpc_only(files, served)?;
+        let files = || files.iter().filter(|file| served.contains(file.name()));
+        for service in files().flat_map(FileDescriptor::services) {
+            for method in service.methods() {
+                well_known_messages(&mut api, &method);
+            }
+        }
+        for file in files() {
             for service in file.services() {
                 let service = self.service(&api, &service)?;
                 api.services.push(service);
@@ -147,6 +190,23 @@ impl Loader<'_> {
         }
         checks::routes(&api, self.pool)?;
         Ok(api)
+    }
+
+    /// Whether the RPCs that are for gRPC only are there.
+    fn grpc_only(&self, files: &[FileDescriptor], served: &BTreeSet<String>) -> Result<(), Error> {
+        let files = files.iter().filter(|file| served.contains(file.name()));
+        let methods = files
+            .flat_map(FileDescriptor::services)
+            .flat_map(|service| service.methods().collect::<Vec<_>>());
+        let mut missing: BTreeSet<_> = self.choices.grpc_only.iter().map(String::as_str).collect();
+        for method in methods {
+            missing.remove(method.full_name());
+        }
+        missing.first().map_or(Ok(()), |name| {
+            Err(Error::Setting(format!(
+                "grpc_only names `{name}`, which is no RPC that is served"
+            )))
+        })
     }
 
     fn message(&self, api: &mut Api, descriptor: &MessageDescriptor) -> Result<(), Error> {
@@ -166,7 +226,7 @@ impl Loader<'_> {
         let message = Message {
             package: descriptor.package_name().to_owned(),
             path: local_path(descriptor.full_name(), descriptor.package_name()),
-            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            docs: self.docs.of(&descriptor.parent_file(), descriptor.path()),
             fields: fields.into_iter().map(|(_, field)| field).collect(),
             oneofs: oneofs
                 .iter()
@@ -181,6 +241,7 @@ impl Loader<'_> {
                 })
                 .collect(),
             event: self.event(descriptor)?,
+            well_known: None,
         };
         api.messages
             .insert(descriptor.full_name().to_owned(), message);
@@ -195,11 +256,18 @@ impl Loader<'_> {
 
     /// A field, with its path in the file to sort by: the order people wrote, not that of the numbers.
     fn field(&self, descriptor: &FieldDescriptor) -> Result<(Vec<i32>, Field), Error> {
+        let said = descriptor.options();
         let options: FieldOptions =
-            extension(self.pool, &descriptor.options(), "transcode.v1.field").unwrap_or_default();
-        let (shape, kind) = shape(descriptor);
+            extension(self.pool, &said, "transcode.v1.field").unwrap_or_default();
+        let (shape, kind) = self.shape(descriptor);
+        if descriptor.cardinality() == Cardinality::Required && kind.as_message().is_some() {
+            return Err(error(
+                descriptor,
+                "a required field can't be a message: make it optional",
+            ));
+        }
         let ty = match (field_type(&kind), options.decimal) {
-            (Some(Type::Scalar(Scalar::String)), Some(decimal)) => {
+            (Type::Scalar(Scalar::String), Some(decimal)) => {
                 if !(1..=18).contains(&decimal.integer_digits)
                     || !(0..=18).contains(&decimal.fraction_digits)
                 {
@@ -210,20 +278,8 @@ impl Loader<'_> {
                 }
                 Type::Decimal(decimal)
             }
-            (Some(_), Some(_)) => {
-                return Err(error(descriptor, "only a string can hold a decimal"));
-            }
-            (Some(ty), None) => ty,
-            (None, _) => {
-                let name = kind
-                    .as_message()
-                    .map_or("that type", |message| message.full_name())
-                    .to_owned();
-                return Err(error(
-                    descriptor,
-                    &format!("{name} has no JSON mapping here"),
-                ));
-            }
+            (_, Some(_)) => return Err(error(descriptor, "only a string can hold a decimal")),
+            (ty, None) => ty,
         };
         let text = matches!(
             ty,
@@ -244,7 +300,7 @@ impl Loader<'_> {
         let field = Field {
             name: descriptor.name().to_owned(),
             json_name: descriptor.json_name().to_owned(),
-            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            docs: self.docs.of(&descriptor.parent_file(), descriptor.path()),
             deprecated: descriptor
                 .field_descriptor_proto()
                 .options
@@ -252,13 +308,12 @@ impl Loader<'_> {
                 .is_some_and(prost_types::FieldOptions::deprecated),
             shape,
             ty,
-            rules: extension(self.pool, &descriptor.options(), "buf.validate.field")
-                .unwrap_or_default(),
+            rules: extension(self.pool, &said, "buf.validate.field").unwrap_or_default(),
             message: options.message,
             no_null_characters: options.no_null_characters,
             example: options.example,
-            behavior: field_behavior(self.pool, &descriptor.options()),
-            secret: options::debug_redact(&descriptor.options()),
+            behavior: field_behavior(self.pool, &said),
+            secret: options::debug_redact(&said),
         };
         Ok((descriptor.path().to_vec(), field))
     }
@@ -277,57 +332,81 @@ impl Loader<'_> {
                 }
                 .to_owned(),
                 number: value.number(),
-                docs: docs(&descriptor.parent_file(), value.path()),
+                docs: self.docs.of(&descriptor.parent_file(), value.path()),
                 options,
             }
         });
         let found = Enum {
             package: descriptor.package_name().to_owned(),
             path: local_path(descriptor.full_name(), descriptor.package_name()),
-            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            docs: self.docs.of(&descriptor.parent_file(), descriptor.path()),
             values: values.collect(),
         };
         api.enums.insert(descriptor.full_name().to_owned(), found);
     }
+
+    /// How a field holds its values, and of what kind they are.
+    fn shape(&self, descriptor: &FieldDescriptor) -> (Shape, Kind) {
+        let kind = descriptor.kind();
+        if descriptor.is_map()
+            && let Kind::Message(entry) = &kind
+        {
+            let key = entry.map_entry_key_field().kind();
+            let key = scalar(&key).unwrap_or(Scalar::String);
+            return (Shape::Map(key), entry.map_entry_value_field().kind());
+        }
+        // prost has it as it is, whatever it says of presence.
+        let required = descriptor.cardinality() == Cardinality::Required;
+        let boxed = kind
+            .as_message()
+            .is_some_and(|message| self.cycles.through(descriptor.parent_message(), message));
+        let oneof = descriptor
+            .containing_oneof()
+            .filter(|oneof| !oneof.is_synthetic());
+        let shape = if let Some(oneof) = oneof {
+            let mut written = descriptor
+                .parent_message()
+                .oneofs()
+                .filter(|oneof| !oneof.is_synthetic());
+            Shape::Oneof {
+                index: written
+                    .position(|other| other.name() == oneof.name())
+                    .unwrap_or_default(),
+                boxed,
+            }
+        } else if descriptor.is_list() {
+            Shape::Repeated
+        } else if required && kind.as_message().is_none() {
+            Shape::Implicit
+        } else if boxed {
+            Shape::Boxed
+        } else if descriptor.supports_presence() {
+            Shape::Optional
+        } else {
+            Shape::Implicit
+        };
+        (shape, kind)
+    }
 }
 
-/// How a field holds its values, and of what kind they are.
-fn shape(descriptor: &FieldDescriptor) -> (Shape, Kind) {
-    let kind = descriptor.kind();
-    if descriptor.is_map()
-        && let Kind::Message(entry) = &kind
-    {
-        let key = entry.map_entry_key_field().kind();
-        let key = scalar(&key).unwrap_or(Scalar::String);
-        return (Shape::Map(key), entry.map_entry_value_field().kind());
-    }
-    let boxed = kind
-        .as_message()
-        .is_some_and(|message| reaches(message, descriptor.parent_message()));
-    let oneof = descriptor
-        .containing_oneof()
-        .filter(|oneof| !oneof.is_synthetic());
-    let shape = if let Some(oneof) = oneof {
-        let mut written = descriptor
-            .parent_message()
-            .oneofs()
-            .filter(|oneof| !oneof.is_synthetic());
-        Shape::Oneof {
-            index: written
-                .position(|other| other.name() == oneof.name())
-                .unwrap_or_default(),
-            boxed,
+/// Adds those of the messages of an RPC that are well-known types.
+fn well_known_messages(api: &mut Api, method: &MethodDescriptor) {
+    for descriptor in [method.input(), method.output()] {
+        let name = descriptor.full_name();
+        if let Some(found) = well_known(name) {
+            api.messages
+                .entry(name.to_owned())
+                .or_insert_with(|| Message {
+                    package: descriptor.package_name().to_owned(),
+                    path: local_path(name, descriptor.package_name()),
+                    docs: String::new(),
+                    fields: Vec::new(),
+                    oneofs: Vec::new(),
+                    event: None,
+                    well_known: Some(found),
+                });
         }
-    } else if descriptor.is_list() {
-        Shape::Repeated
-    } else if boxed {
-        Shape::Boxed
-    } else if descriptor.supports_presence() {
-        Shape::Optional
-    } else {
-        Shape::Implicit
-    };
-    (shape, kind)
+    }
 }
 
 fn error(descriptor: &FieldDescriptor, message: &str) -> Error {
@@ -357,46 +436,12 @@ fn place(file: &FileDescriptor, path: &[i32], subject: &str) -> Place {
     }
 }
 
-/// The comments in front of something, without the space behind the slashes.
-fn docs(file: &FileDescriptor, path: &[i32]) -> String {
-    let info = file.file_descriptor_proto().source_code_info.as_ref();
-    let comments = info
-        .and_then(|info| info.location.iter().find(|location| location.path == path))
-        .map(|location| location.leading_comments().to_owned())
-        .unwrap_or_default();
-    let lines: Vec<_> = comments
-        .lines()
-        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
-        .collect();
-    lines.join("\n").trim().to_owned()
-}
-
 fn local_path(full_name: &str, package: &str) -> Vec<String> {
     let local = full_name
         .strip_prefix(package)
         .unwrap_or(full_name)
         .trim_start_matches('.');
     local.split('.').map(str::to_owned).collect()
-}
-
-/// Whether a message contains another through fields that hold one message: what prost boxes.
-fn reaches(from: &MessageDescriptor, to: &MessageDescriptor) -> bool {
-    let mut open = vec![from.clone()];
-    let mut seen = Vec::new();
-    while let Some(message) = open.pop() {
-        if message == *to {
-            return true;
-        }
-        if seen.contains(&message) {
-            continue;
-        }
-        let inner = message
-            .fields()
-            .filter(|field| !field.is_list() && !field.is_map());
-        open.extend(inner.filter_map(|field| field.kind().as_message().cloned()));
-        seen.push(message);
-    }
-    false
 }
 
 fn scalar(kind: &Kind) -> Option<Scalar> {
@@ -414,23 +459,22 @@ fn scalar(kind: &Kind) -> Option<Scalar> {
     })
 }
 
-/// The type of a value; none for a well-known type without a mapping.
-fn field_type(kind: &Kind) -> Option<Type> {
-    if let Some(scalar) = scalar(kind) {
-        return Some(Type::Scalar(scalar));
+/// The type of a value.
+fn field_type(kind: &Kind) -> Type {
+    let own = match kind {
+        Kind::Enum(descriptor) => Type::Enum(descriptor.full_name().to_owned()),
+        Kind::Message(descriptor) => Type::Message(descriptor.full_name().to_owned()),
+        _ => return Type::Scalar(scalar(kind).unwrap_or(Scalar::String)),
+    };
+    match &own {
+        Type::Enum(name) | Type::Message(name) => well_known(name).unwrap_or(own),
+        _ => own,
     }
-    let name = match kind {
-        Kind::Enum(descriptor) => descriptor.full_name(),
-        Kind::Message(descriptor) => descriptor.full_name(),
-        _ => return None,
-    };
-    let Some(local) = name.strip_prefix("google.protobuf.") else {
-        return Some(match kind {
-            Kind::Enum(_) => Type::Enum(name.to_owned()),
-            _ => Type::Message(name.to_owned()),
-        });
-    };
-    Some(match local {
+}
+
+/// The type of a well-known name, where it has a JSON form of its own.
+fn well_known(name: &str) -> Option<Type> {
+    Some(match name.strip_prefix("google.protobuf.")? {
         "Timestamp" => Type::WellKnown(WellKnown::Timestamp),
         "Duration" => Type::WellKnown(WellKnown::Duration),
         "FieldMask" => Type::WellKnown(WellKnown::FieldMask),

@@ -4,9 +4,13 @@ mod binary;
 mod content;
 mod errors;
 mod headers;
+mod ids;
+mod methods;
 mod operation;
 mod stream;
 mod websocket;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +22,8 @@ pub fn document(api: &Api) -> Value {
     let mut schemas = Schemas::new(api);
     let mut errors = errors::Used::default();
     let mut paths: Map<String, Value> = Map::new();
+    let ids = ids::Ids::new(api);
+    let mut shapes: HashMap<String, String> = HashMap::new();
     let mut tags = Vec::new();
     for service in &api.services {
         let tag = if service.options.tag.is_empty() {
@@ -25,28 +31,29 @@ pub fn document(api: &Api) -> Value {
         } else {
             &service.options.tag
         };
-        tags.push(json!({"name": tag, "description": service.docs}));
+        let known = |other: &Value| other["name"].as_str() == Some(tag);
+        if !tags.iter().any(known) {
+            tags.push(json!({"name": tag, "description": service.docs}));
+        }
         for method in &service.methods {
             for (index, binding) in method.bindings.iter().enumerate() {
-                let route = operation::Route::new(binding);
+                let mut route = operation::Route::new(binding);
+                // Paths that differ in the names of variables only are one path.
+                let shape = operation::shape(&route.path);
+                let path = shapes.entry(shape).or_insert_with(|| route.path.clone());
+                route.adopt(path);
+                let id = ids.of(service, method);
                 let operation = operation::operation(
                     &mut schemas,
                     &mut errors,
                     service,
                     method,
-                    binding,
                     index,
                     &route,
+                    &id,
                 );
-                // Paths that differ in the names of variables only are one path.
-                let shape = operation::shape(&route.path);
-                let path = paths
-                    .keys()
-                    .find(|path| operation::shape(path) == shape)
-                    .cloned()
-                    .unwrap_or(route.path);
-                let entry = paths.entry(path).or_insert_with(|| json!({}));
-                entry[binding.method.to_lowercase()] = operation;
+                let entry = paths.entry(route.path).or_insert_with(|| json!({}));
+                methods::insert(entry, &binding.method, operation);
             }
         }
     }

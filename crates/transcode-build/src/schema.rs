@@ -1,8 +1,12 @@
 //! JSON Schemas of messages and fields.
 
-use std::collections::BTreeMap;
+mod names;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
+
+use names::Names;
 
 use crate::ir::{Api, Field, Message, Scalar, Shape, Type, WellKnown};
 use crate::options::{
@@ -28,6 +32,8 @@ pub(crate) enum Role {
 pub(crate) struct Schemas<'a> {
     pub(crate) api: &'a Api,
     made: BTreeMap<String, Value>,
+    exemplary: HashSet<&'a str>,
+    names: Names<'a>,
 }
 
 impl<'a> Schemas<'a> {
@@ -35,11 +41,19 @@ impl<'a> Schemas<'a> {
         Self {
             api,
             made: BTreeMap::new(),
+            exemplary: exemplary(api),
+            names: Names::new(api),
         }
     }
 
     pub(crate) fn finish(self) -> Value {
         Value::Object(self.made.into_iter().collect())
+    }
+
+    /// The name of the schema of a message and something around it, such as `Envelope`.
+    pub(crate) fn name_with(&self, full_name: &str, suffix: &str) -> String {
+        let name = self.names.of(full_name, &self.api.messages[full_name].path);
+        self.names.with(&name, suffix)
     }
 
     /// Adds a schema by hand.
@@ -56,14 +70,19 @@ impl<'a> Schemas<'a> {
     pub(crate) fn message(&mut self, full_name: &str, role: Role) -> Value {
         let api = self.api;
         let message = &api.messages[full_name];
-        let name = message.path.join("");
+        match &message.well_known {
+            Some(Type::WellKnown(kind)) => return well_known(*kind),
+            Some(Type::Wrapper(kind)) => return scalar(*kind),
+            _ => {}
+        }
+        let name = self.names.of(full_name, &message.path);
         let name = match role {
             Role::Output => name,
             Role::Input | Role::Parameter if name.ends_with("Request") => name,
-            Role::Input | Role::Parameter => format!("{name}Input"),
-            Role::Patch => format!("{name}Patch"),
+            Role::Input | Role::Parameter => self.names.with(&name, "Input"),
+            Role::Patch => self.names.with(&name, "Patch"),
             Role::Received if message.event.is_some() => name,
-            Role::Received => format!("{name}Received"),
+            Role::Received => self.names.with(&name, "Received"),
         };
         self.add(&name, |schemas| schemas.object(message, role))
     }
@@ -205,7 +224,7 @@ impl<'a> Schemas<'a> {
                     .callable()
                     .map(|value| value.json_name.clone())
                     .collect();
-                let name = found.path.join("");
+                let name = self.names.of(name, &found.path);
                 self.add(
                     &name,
                     |_| json!({"type": "string", "enum": values, "description": found.docs}),
@@ -261,6 +280,9 @@ impl<'a> Schemas<'a> {
 
     /// An example of a message, put together from those of its fields.
     pub(crate) fn example(&self, full_name: &str, role: Role) -> Value {
+        if !self.exemplary.contains(full_name) {
+            return Value::Null;
+        }
         self.example_in(full_name, role, &mut Vec::new())
     }
 
@@ -282,7 +304,9 @@ impl<'a> Schemas<'a> {
             }
             let value = match (&field.ty, example(field)) {
                 (_, Some(example)) => Some(example),
-                (Type::Message(name), None) if !open.contains(name) => {
+                (Type::Message(name), None)
+                    if !open.contains(name) && self.exemplary.contains(name.as_str()) =>
+                {
                     Some(self.example_in(name, role, open))
                 }
                 _ => None,
@@ -294,6 +318,30 @@ impl<'a> Schemas<'a> {
         open.pop();
         Value::Object(object)
     }
+}
+
+/// The messages with a field, their own or one inside, that has an example. Others have none, which saves looking through
+/// all that is inside them, over and over.
+fn exemplary(api: &Api) -> HashSet<&str> {
+    let mut users: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut open = Vec::new();
+    for (name, message) in &api.messages {
+        for field in &message.fields {
+            if let Type::Message(inner) = &field.ty {
+                users.entry(inner).or_default().push(name);
+            }
+        }
+        if message.fields.iter().any(|field| !field.example.is_empty()) {
+            open.push(name.as_str());
+        }
+    }
+    let mut found = HashSet::new();
+    while let Some(name) = open.pop() {
+        if found.insert(name) {
+            open.extend(users.get(name).into_iter().flatten());
+        }
+    }
+    found
 }
 
 /// Whether null is a value for a field of a body: it stands for absence, or for a default that the rules allow.

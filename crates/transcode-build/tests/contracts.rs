@@ -116,8 +116,12 @@ fn rules_that_can_not_be() {
             "GET /v1/{inner.id} matches the same requests as /v1/{name} of test.v1.Test.Call",
         ),
         (
-            r#"get: "/v1/*/a" additional_bindings { get: "/v1/b/*" }"#,
-            "GET /v1/b/* matches the same requests as /v1/*/a of test.v1.Test.Call",
+            r#"get: "/v1/{name=a/*}" additional_bindings { get: "/v1/a/{inner.id}" }"#,
+            "GET /v1/a/{inner.id} matches the same requests as /v1/{name=a/*} of test.v1.Test.Call",
+        ),
+        (
+            r#"custom: { kind: "head" path: "/v1/x" }"#,
+            "`head` is no HTTP method",
         ),
     ] {
         assert_eq!(error(&rpc(rule)), format!("{at}{message}"), "{rule}");
@@ -125,9 +129,11 @@ fn rules_that_can_not_be() {
 }
 
 #[test]
-fn a_more_particular_rule_may_stand_beside_a_general_one() {
+fn rules_that_share_only_some_requests_may_stand_beside_each_other() {
     let folder = folder(&rpc(
-        r#"get: "/v1/{name}" additional_bindings { get: "/v1/special" } additional_bindings { post: "/v1/{name}" } additional_bindings { get: "/v1/{name}:verb" }"#,
+        r#"get: "/v1/{name}" additional_bindings { get: "/v1/special" } additional_bindings { post: "/v1/{name}" }
+           additional_bindings { get: "/v1/{name}:verb" } additional_bindings { get: "/v1/*/a" }
+           additional_bindings { get: "/v1/b/*" } additional_bindings { custom: { kind: "*" path: "/v1/{name}" } }"#,
     ));
     assert!(
         transcode_build::configure()
@@ -135,36 +141,6 @@ fn a_more_particular_rule_may_stand_beside_a_general_one() {
             .api()
             .is_ok()
     );
-}
-
-#[test]
-fn a_pattern_may_keep_two_rules_apart() {
-    let ids = |rules: &str, pattern: &str| {
-        let message = format!(
-            r#"message Ids {{ string id = 1 [(buf.validate.field).string.pattern = "{pattern}"]; string sku = 2; }}"#
-        );
-        let rpc = format!(
-            "  rpc Call(Ids) returns (Req) {{ option (google.api.http) = {{ {rules} }}; option (transcode.v1.method).public = true; }}"
-        );
-        contract(&rpc, &message)
-    };
-    let rules = r#"get: "/v1/{id}/parts" additional_bindings { get: "/v1/sku/{sku}" }"#;
-    let built = folder(&ids(rules, "^id_"));
-    let built = transcode_build::configure().root(built.path()).api();
-    assert!(built.is_ok(), "sku is no id");
-    // The pattern takes the word; or it is not what the router decides by.
-    for (rules, pattern) in [
-        (rules, "^s"),
-        (
-            r#"get: "/v1/{sku}/parts" additional_bindings { get: "/v1/sku/{id}" }"#,
-            "^id_",
-        ),
-    ] {
-        assert!(
-            error(&ids(rules, pattern)).contains("matches the same requests"),
-            "{rules}"
-        );
-    }
 }
 
 #[test]
@@ -386,10 +362,6 @@ fn fields_and_rules_that_do_not_fit() {
             "the pattern does not compile",
         ),
         (
-            "google.protobuf.SourceContext f = 1;",
-            "google.protobuf.SourceContext has no JSON mapping here",
-        ),
-        (
             "int32 f = 1 [(transcode.v1.field).decimal = {integer_digits: 1}];",
             "only a string can hold a decimal",
         ),
@@ -414,6 +386,68 @@ fn fields_and_rules_that_do_not_fit() {
         "message M { string f = 1 [(buf.validate.field).string.uuid = true]; }",
     ));
     assert!(unsupported.contains("uuid"), "{unsupported}");
+}
+
+#[test]
+fn who_may_call_can_be_decided_outside_of_the_contract() {
+    use transcode_build::Undeclared;
+    let rpcs = r#"
+  rpc Nothing(Req) returns (Req) {}
+  rpc Scoped(Req) returns (Req) { option (transcode.v1.method).scopes = "a"; }
+  rpc Open(Req) returns (Req) { option (transcode.v1.method).public = true; }"#;
+    let folder = folder(&contract(rpcs, ""));
+    for (undeclared, public) in [(Undeclared::NotPublic, false), (Undeclared::Public, true)] {
+        let api = transcode_build::configure()
+            .root(folder.path())
+            .undeclared(undeclared)
+            .api()
+            .expect("it builds");
+        let methods = api.services[0].methods.iter();
+        let access: Vec<_> = methods
+            .map(|method| (method.options.public, method.options.scopes.len()))
+            .collect();
+        assert_eq!(access, [(public, 0), (false, 1), (true, 0)]);
+    }
+}
+
+/// What is imported from a folder of others has messages, and services that are theirs.
+#[test]
+fn what_is_included_is_not_served() {
+    let others = tempfile::tempdir().expect("a folder");
+    let theirs = r#"syntax = "proto3"; package their.v1; message Thing { string id = 1; }
+        service Theirs { rpc Get(Thing) returns (Thing); } message Unused {}"#;
+    fs::create_dir_all(others.path().join("their/type")).expect("a folder");
+    fs::write(others.path().join("their/type/theirs.proto"), theirs).expect("a file");
+    fs::write(others.path().join("broken.proto"), "never looked at").expect("a file");
+    let ours = tempfile::tempdir().expect("a folder");
+    let text = r#"syntax = "proto3"; package our.type.v1; import "their/type/theirs.proto";
+        import "google/protobuf/empty.proto"; import "google/protobuf/api.proto";
+        message Holder { google.protobuf.Api api = 1; }
+        service Ours { rpc Get(their.v1.Thing) returns (google.protobuf.Empty); rpc Hold(Holder) returns (Holder); }"#;
+    fs::write(ours.path().join("ours.proto"), text).expect("a file");
+    let out = tempfile::tempdir().expect("a folder");
+    let contract = || {
+        transcode_build::configure()
+            .root(ours.path())
+            .include(others.path())
+            .undeclared(transcode_build::Undeclared::Public)
+            .out_dir(out.path())
+    };
+    let api = contract().api().expect("it builds");
+    let services: Vec<_> = api.services.iter().map(|service| &service.name).collect();
+    assert_eq!(services, ["Ours"]);
+    contract().compile().expect("it builds");
+    let read = |name: &str| fs::read_to_string(out.path().join(name)).expect(name);
+    assert!(!read("their.v1.rs").contains("theirs_server"));
+    assert!(read("our.r#type.v1.rs").contains("ours_server"));
+    // prost-types has it, but no JSON for it.
+    assert!(read("google.protobuf.rs").contains("impl ::transcode::json::Message for Api"));
+    assert!(read("pb.rs").contains(r#"include!(concat!(env!("OUT_DIR"), "/our.r#type.v1.rs"));"#));
+    let error = contract().grpc_only("our.type.v1.Ours.Nope").api();
+    assert_eq!(
+        error.map(|_| ()).map_err(|error| error.to_string()),
+        Err("grpc_only names `our.type.v1.Ours.Nope`, which is no RPC that is served".to_owned())
+    );
 }
 
 #[test]

@@ -8,9 +8,11 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
 
+pub mod compliance;
 pub mod files;
 pub mod intake;
 pub mod press;
+pub mod routes;
 pub mod shop;
 
 use std::sync::Arc;
@@ -268,12 +270,13 @@ pub fn settings() -> Settings {
 /// As [`transcoder`], with other settings.
 pub fn transcoder_of(settings: Settings) -> Transcoder {
     let shop = ShopStack::new(Arc::new(Shelves), Arc::new(ByScope));
-    let services: [Box<dyn transcode::rest::Service>; 5] = [
+    let library: [Box<dyn transcode::rest::Service>; 5] = [
         Box::new(stack()),
         Box::new(files()),
         Box::new(intake()),
         Box::new(press()),
         Box::new(shop),
     ];
+    let services = library.into_iter().chain(compliance::services());
     Transcoder::new(settings, services)
 }

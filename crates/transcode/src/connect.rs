@@ -37,7 +37,7 @@ use opening::Opening;
 use protocol::Codec;
 use reply::Reply;
 
-pub use message::{Inbound, Outbound};
+pub use message::{Inbound, Json, Outbound, ReadJson};
 pub(crate) use protocol::is_spoken;
 
 /// The name of a code in this protocol, such as `not_found`.
@@ -71,6 +71,7 @@ impl Call {
     pub async fn unary<P, Req, Res, F>(
         self,
         policy: &Arc<P>,
+        json: &Json<Req, Res>,
         resource: Resource<Req>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
     ) -> Response<Body>
@@ -82,12 +83,14 @@ impl Call {
     {
         let (spec, reply) = (self.spec, Reply::to(&self));
         let open = |opening: Opening, admission| async move {
-            opening.message(&**policy, &admission, resource).await
+            opening
+                .message(&**policy, &admission, json.read, resource)
+                .await
         };
         let handler = |request| idempotency::call(&**policy, spec, request, handler);
         let answered = self.run(&**policy, reply.codec, open, handler).await;
         let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.unary(answer)?;
+            let mut response = reply.unary(json.write, answer)?;
             policy.annotate(spec, &admission, response.headers_mut());
             Ok(response)
         });
@@ -98,6 +101,7 @@ impl Call {
     pub async fn client_streaming<P, Req, Res, F>(
         self,
         policy: &Arc<P>,
+        json: &Json<Req, Res>,
         resource: Resource<Req>,
         handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
     ) -> Response<Body>
@@ -108,11 +112,12 @@ impl Call {
         F: Future<Output = Result<tonic::Response<Res>, Status>> + Send,
     {
         let (spec, reply) = (self.spec, Reply::to(&self));
-        let open =
-            |opening: Opening, admission| ready(Ok(opening.messages(policy, &admission, resource)));
+        let open = |opening: Opening, admission| {
+            ready(Ok(opening.messages(policy, &admission, json.read, resource)))
+        };
         let answered = self.run(&**policy, reply.codec, open, handler).await;
         let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.one(answer)?;
+            let mut response = reply.one(json.write, answer)?;
             policy.annotate(spec, &admission, response.headers_mut());
             Ok(response)
         });
@@ -123,6 +128,7 @@ impl Call {
     pub async fn server_streaming<P, Req, Res, S, F>(
         self,
         policy: &Arc<P>,
+        json: &Json<Req, Res>,
         resource: Resource<Req>,
         handler: impl FnOnce(Request<Req>) -> F + Send,
     ) -> Response<Body>
@@ -135,16 +141,19 @@ impl Call {
     {
         let reply = Reply::to(&self);
         let open = |opening: Opening, admission| async move {
-            opening.message(&**policy, &admission, resource).await
+            opening
+                .message(&**policy, &admission, json.read, resource)
+                .await
         };
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        reply.stream(&**policy, answered)
+        reply.stream(json.write, &**policy, answered)
     }
 
     /// Makes a call whose request and whose answer are streams.
     pub async fn bidi_streaming<P, Req, Res, S, F>(
         self,
         policy: &Arc<P>,
+        json: &Json<Req, Res>,
         resource: Resource<Req>,
         handler: impl FnOnce(Request<tonic::Streaming<Req>>) -> F + Send,
     ) -> Response<Body>
@@ -156,10 +165,11 @@ impl Call {
         F: Future<Output = Result<tonic::Response<S>, Status>> + Send,
     {
         let reply = Reply::to(&self);
-        let open =
-            |opening: Opening, admission| ready(Ok(opening.messages(policy, &admission, resource)));
+        let open = |opening: Opening, admission| {
+            ready(Ok(opening.messages(policy, &admission, json.read, resource)))
+        };
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        reply.stream(&**policy, answered)
+        reply.stream(json.write, &**policy, answered)
     }
 
     /// Lets the call in, makes what its handler is given and calls it.

@@ -13,14 +13,16 @@ mod message;
 mod number;
 mod style;
 mod text;
+mod whole;
 
 pub(crate) use context::too_deep;
 pub use context::{Context, Source};
 pub use field::{append, boxed, oneof, optional, singular, skip};
 pub use kind::{AnyType, AnyTypes, Decoded, Kind, TextKind};
 pub use message::{Field, Message, deserialize, field_from_slice, from_slice};
-pub(crate) use style::write_canonical;
+pub use style::write_canonical;
 pub use text::{Binder, bind_message, bind_oneof, bind_repeated, bind_singular};
+pub use whole::value_from_slice;
 
 use serde::Serializer;
 

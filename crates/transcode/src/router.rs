@@ -10,6 +10,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::spec::{Binding, MethodSpec, Segment, Variable};
 
+/// The method of a binding for whichever method a request has.
+const ANY: &str = "*";
+
 /// A table of bindings.
 #[derive(Debug, Default)]
 pub struct Router {
@@ -45,8 +48,8 @@ pub enum Match {
 }
 
 struct Search<'a> {
-    /// None for any whose RPC streams.
-    method: Option<&'a str>,
+    /// HEAD is answered by GET, unless a rule is for HEAD. None for any whose RPC streams.
+    methods: Option<&'a [&'a str]>,
     found: Option<&'a Leaf>,
     allowed: Vec<&'static str>,
 }
@@ -85,8 +88,11 @@ impl Router {
 
     /// Finds the binding for a method and a raw path. HEAD is answered by GET.
     pub fn find(&self, method: &str, path: &str) -> Match {
-        let method = if method == "HEAD" { "GET" } else { method };
-        let search = self.search(Some(method), path);
+        let methods: &[&str] = match method {
+            "HEAD" => &["HEAD", "GET", ANY],
+            _ => &[method, ANY],
+        };
+        let search = self.search(Some(methods), path);
         match search.found {
             Some(leaf) => Match::Found(leaf.binding, leaf.target),
             None if search.allowed.is_empty() => Match::NotFound,
@@ -101,23 +107,24 @@ impl Router {
         Some(Match::Found(leaf.binding, leaf.target))
     }
 
-    fn search<'a>(&'a self, method: Option<&'a str>, path: &str) -> Search<'a> {
+    fn search<'a>(&'a self, methods: Option<&'a [&'a str]>, path: &str) -> Search<'a> {
         let mut search = Search {
-            method,
+            methods,
             found: None,
             allowed: Vec::new(),
         };
         let Some(path) = path.strip_prefix('/') else {
             return search;
         };
+        let rest = |path| Some(path).filter(|path: &&str| !path.is_empty());
         // A verb is what follows the last colon of the last segment; a path without one may still hold colons.
         let last = path.rfind('/').map_or(0, |slash| slash + 1);
         if let Some(colon) = path[last..].rfind(':') {
             let (path, verb) = (&path[..last + colon], &path[last + colon + 1..]);
-            self.walk(0, Some(path), Some(verb), &mut search);
+            self.walk(0, rest(path), Some(&literal(verb)), &mut search);
         }
         if search.found.is_none() {
-            self.walk(0, Some(path), None, &mut search);
+            self.walk(0, rest(path), None, &mut search);
         }
         search
     }
@@ -169,19 +176,21 @@ impl Node {
     }
 
     fn finish<'a>(&'a self, verb: Option<&str>, search: &mut Search<'a>) {
-        let leaves = self.leaves.iter().filter(|leaf| leaf.binding.verb == verb);
-        if search.method.is_none() {
-            let streams = leaves.filter(|leaf| leaf.binding.spec.is_streaming());
+        let leaves = || self.leaves.iter().filter(|leaf| leaf.binding.verb == verb);
+        let Some(methods) = search.methods else {
+            let streams = leaves().filter(|leaf| leaf.binding.spec.is_streaming());
             search.found = streams.min_by_key(|leaf| rank(leaf.binding.method));
             return;
-        }
-        for leaf in leaves {
-            if Some(leaf.binding.method) == search.method {
+        };
+        for method in methods {
+            if let Some(leaf) = leaves().find(|leaf| leaf.binding.method == *method) {
                 search.found = Some(leaf);
                 return;
             }
-            search.allowed.push(leaf.binding.method);
         }
+        search
+            .allowed
+            .extend(leaves().map(|leaf| leaf.binding.method));
     }
 }
 

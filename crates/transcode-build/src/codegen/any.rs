@@ -17,10 +17,21 @@ pub(super) fn table(scope: &Scope<'_>) -> TokenStream {
         let mut types = message.fields.iter().map(|field| &field.ty);
         message.package == scope.package && types.any(|ty| *ty == Type::WellKnown(WellKnown::Any))
     };
-    if scope.api.messages.values().find(has_any).is_none() {
+    let is_any = |name: &String| {
+        scope.api.messages[name].well_known == Some(Type::WellKnown(WellKnown::Any))
+    };
+    let mut services = scope.api.services.iter();
+    let called = services.any(|service| {
+        let mut methods = service.methods.iter();
+        service.package == scope.package
+            && methods.any(|method| is_any(&method.input) || is_any(&method.output))
+    });
+    if !called && scope.api.messages.values().find(has_any).is_none() {
         return TokenStream::new();
     }
-    let known = scope.api.messages.values().map(|message| {
+    let messages = scope.api.messages.values();
+    let own = messages.filter(|message| message.well_known.is_none());
+    let known = own.map(|message| {
         let name = qualified(&message.package, &message.path.join("."));
         let path = scope.message(&name);
         quote!(#name => Some(const { &::transcode::json::AnyType::message::<#path>() }),)
@@ -31,7 +42,7 @@ pub(super) fn table(scope: &Scope<'_>) -> TokenStream {
         pub struct #types;
 
         impl ::transcode::json::AnyTypes for #types {
-            fn find(full_name: &str) -> Option<&'static ::transcode::json::AnyType> {
+            fn find(full_name: &str) -> ::core::option::Option<&'static ::transcode::json::AnyType> {
                 match full_name {
                     #(#known)*
                     _ => ::transcode::json::kind::well_known::<Self>(full_name),

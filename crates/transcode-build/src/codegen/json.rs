@@ -50,14 +50,14 @@ pub(super) fn enumeration(scope: &Scope<'_>, found: &Enum) -> TokenStream {
             const NAMES: &'static [&'static str] = &[#(#names),*];
             const BY_NAME_ONLY: bool = #strict;
 
-            fn number(name: &str) -> Option<i32> {
+            fn number(name: &str) -> ::core::option::Option<i32> {
                 match name {
                     #(#to_number)*
                     _ => None,
                 }
             }
 
-            fn name(number: i32) -> Option<&'static str> {
+            fn name(number: i32) -> ::core::option::Option<&'static str> {
                 match number {
                     #(#to_name)*
                     _ => None,
@@ -171,7 +171,7 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
     };
     quote! {
         impl ::transcode::json::Message for #path {
-            fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+            fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
                 #find
             }
 
@@ -180,7 +180,7 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
                 index: u16,
                 deserializer: D,
                 context: &mut ::transcode::json::Context,
-            ) -> Result<(), D::Error> {
+            ) -> ::core::result::Result<(), D::Error> {
                 match index {
                     #(#decode)*
                     _ => ::transcode::json::skip(deserializer, context),
@@ -196,7 +196,7 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
         }
 
         impl ::transcode::serde::Serialize for #path {
-            fn serialize<S: ::transcode::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            fn serialize<S: ::transcode::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
                 use ::transcode::serde::ser::SerializeMap as _;
                 #map = serializer.serialize_map(None)?;
                 #(#encode)*
@@ -206,7 +206,7 @@ pub(super) fn message(scope: &Scope<'_>, message: &Message) -> TokenStream {
         }
 
         impl<'de> ::transcode::serde::Deserialize<'de> for #path {
-            fn deserialize<D: ::transcode::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            fn deserialize<D: ::transcode::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
                 ::transcode::json::deserialize(deserializer)
             }
         }

@@ -4,7 +4,7 @@ use heck::{ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use crate::ir::{Api, Message};
+use crate::ir::{Api, Message, Scalar, Type, WellKnown};
 
 /// The package whose module code is made for.
 pub(super) struct Scope<'a> {
@@ -16,7 +16,10 @@ impl Scope<'_> {
     /// Path of a message from the module of the package.
     pub(super) fn message(&self, full_name: &str) -> TokenStream {
         let message = &self.api.messages[full_name];
-        self.path(&message.package, &message.path)
+        match &message.well_known {
+            Some(ty) => well_known(ty),
+            None => self.path(&message.package, &message.path),
+        }
     }
 
     /// Path of an enum from the module of the package.
@@ -51,6 +54,42 @@ impl Scope<'_> {
         let name = camel(name);
         quote!(#(#modules::)* #name)
     }
+}
+
+/// The type of a well-known message in Rust, as prost has it.
+fn well_known(ty: &Type) -> TokenStream {
+    let name = match ty {
+        Type::WellKnown(WellKnown::Empty) => return quote!(()),
+        Type::WellKnown(WellKnown::Timestamp) => "Timestamp",
+        Type::WellKnown(WellKnown::Duration) => "Duration",
+        Type::WellKnown(WellKnown::FieldMask) => "FieldMask",
+        Type::WellKnown(WellKnown::Struct) => "Struct",
+        Type::WellKnown(WellKnown::Value) => "Value",
+        Type::WellKnown(WellKnown::ListValue) => "ListValue",
+        Type::WellKnown(WellKnown::Any) => "Any",
+        Type::Wrapper(Scalar::String) => return quote!(::std::string::String),
+        Type::Wrapper(Scalar::Bytes) => return quote!(::std::vec::Vec<u8>),
+        Type::Wrapper(scalar) => {
+            let name = ident(match scalar {
+                Scalar::Double => "f64",
+                Scalar::Float => "f32",
+                Scalar::Int32 => "i32",
+                Scalar::Int64 => "i64",
+                Scalar::UInt32 => "u32",
+                Scalar::UInt64 => "u64",
+                _ => "bool",
+            });
+            return quote!(::core::primitive::#name);
+        }
+        // No message is any of these.
+        Type::WellKnown(WellKnown::NullValue)
+        | Type::Scalar(_)
+        | Type::Decimal(_)
+        | Type::Enum(_)
+        | Type::Message(_) => return TokenStream::new(),
+    };
+    let name = ident(name);
+    quote!(::transcode::prost_types::#name)
 }
 
 /// Path of a oneof's enum from the module of its package.

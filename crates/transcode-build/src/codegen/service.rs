@@ -238,8 +238,9 @@ fn stack(
     let connects = service.methods.iter().enumerate().map(|(index, method)| {
         let (function, run) = (snake(&method.name), run(method));
         let resource = format_ident!("{}_resource", function);
+        let (read, write) = connect_json(scope, method);
         quote! {
-            #index => ::std::boxed::Box::pin(call.#run(&self.policy, #resource, |request| {
+            #index => ::std::boxed::Box::pin(call.#run(&self.policy, &::transcode::connect::Json { read: #read, write: #write }, #resource, |request| {
                 self.service.#function(request)
             })),
         }
@@ -325,4 +326,22 @@ fn run(method: &Method) -> Ident {
 fn service_module(name: &str) -> String {
     use heck::ToSnakeCase as _;
     name.to_snake_case()
+}
+
+/// How Connect reads the messages of a request from JSON, and how it writes those of an answer.
+fn connect_json(scope: &Scope<'_>, method: &Method) -> (TokenStream, TokenStream) {
+    let kind = |message: &str| {
+        let ty = scope.api.messages[message].well_known.as_ref()?;
+        Some(scope.value_kind(ty))
+    };
+    let read = kind(&method.input).map_or_else(
+        || quote!(::transcode::json::from_slice),
+        |kind| quote!(::transcode::json::value_from_slice::<#kind>),
+    );
+    let value = kind(&method.output).map_or_else(
+        || quote!(answer),
+        |kind| quote!(&::transcode::json::As::<#kind>(answer)),
+    );
+    let write = quote!(|answer, json| ::transcode::json::write_canonical(#value, json));
+    (read, write)
 }

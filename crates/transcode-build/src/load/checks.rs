@@ -1,12 +1,14 @@
 //! What a contract as a whole must keep to.
 
+use std::collections::BTreeMap;
+
 use prost_reflect::DescriptorPool;
 
 use super::place;
 use crate::error::Error;
-use crate::ir::{Api, Binding, Field, Message, Method, Scalar, Shape, Type, qualified};
-use crate::options::{FieldRules, IGNORE_ALWAYS, TypeRules};
-use crate::template::{Segment, Template};
+use crate::ir::{Api, Field, Message, Scalar, Shape, Type, qualified};
+use crate::options::{FieldRules, TypeRules};
+use crate::template::Template;
 
 /// Rules fit their fields, patterns compile, error enums are complete.
 pub(super) fn messages(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
@@ -160,70 +162,40 @@ fn value_rules(ty: &Type, rules: Option<&FieldRules>) -> Result<(), String> {
     }
 }
 
-/// No request matches two rules of which neither is the more particular, unless it is none that one of them takes.
+/// No two rules take the same requests. Where only some requests match two, the router decides by the first segment that
+/// differs: a word before `*`, `*` before `**`.
 pub(super) fn routes(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
-    let mut seen: Vec<(&Method, &Binding, String)> = Vec::new();
+    let mut seen = BTreeMap::new();
     for service in &api.services {
         for method in &service.methods {
-            let name = format!("{}.{}", service.full_name(), method.name);
             for binding in &method.bindings {
-                for (other_method, other, other_name) in &seen {
-                    let (a, b) = (&binding.template, &other.template);
-                    if other.method == binding.method
-                        && a.overlaps(b)
-                        && a.covers(b) == b.covers(a)
-                        && !excludes(api, method, a, b)
-                        && !excludes(api, other_method, b, a)
-                    {
-                        let descriptor =
-                            pool.get_service_by_name(&service.full_name())
-                                .and_then(|service| {
-                                    service.methods().find(|found| found.name() == method.name)
-                                });
-                        let place = descriptor.map_or_else(unknown, |found| {
-                            place(&found.parent_service().parent_file(), found.path(), &name)
-                        });
-                        let message = format!(
-                            "{} {} matches the same requests as {} of {other_name}",
-                            binding.method, a.text, b.text
-                        );
-                        return Err(Error::Contract { place, message });
-                    }
-                }
-                seen.push((method, binding, name.clone()));
+                let Template { segments, verb, .. } = &binding.template;
+                let other = seen.insert(
+                    (&binding.method, segments, verb),
+                    (service, method, binding),
+                );
+                let Some((other_service, other_method, other)) = other else {
+                    continue;
+                };
+                let name = format!("{}.{}", service.full_name(), method.name);
+                let service = pool.get_service_by_name(&service.full_name());
+                let descriptor = service.and_then(|service| {
+                    service.methods().find(|found| found.name() == method.name)
+                });
+                let place = descriptor.map_or_else(unknown, |found| {
+                    place(&found.parent_service().parent_file(), found.path(), &name)
+                });
+                let message = format!(
+                    "{} {} matches the same requests as {} of {}.{}",
+                    binding.method,
+                    binding.template.text,
+                    other.template.text,
+                    other_service.full_name(),
+                    other_method.name
+                );
+                return Err(Error::Contract { place, message });
             }
         }
     }
     Ok(())
-}
-
-/// Whether the pattern of a path variable refuses the word that the other template has in its place. It has to be the
-/// first segment that tells them apart: there a router tries the word before the variable, and finds the right rule.
-fn excludes(api: &Api, method: &Method, template: &Template, other: &Template) -> bool {
-    let segments = template.segments.iter().zip(&other.segments);
-    let apart = segments.enumerate().find(|(_, (a, b))| a != b);
-    let Some((at, (Segment::Single, Segment::Literal(word)))) = apart else {
-        return false;
-    };
-    let mut variables = template.variables.iter();
-    variables
-        .find(|variable| variable.start == at && variable.end == at + 1)
-        .and_then(|variable| field(api, &api.messages[&method.input], &variable.field))
-        .filter(|field| field.rules.ignore != Some(IGNORE_ALWAYS))
-        .and_then(|field| match &field.rules.rules {
-            Some(TypeRules::String(rules)) => regex::Regex::new(rules.pattern.as_deref()?).ok(),
-            _ => None,
-        })
-        .is_some_and(|pattern| !pattern.is_match(word))
-}
-
-/// The field a path of names leads to.
-fn field<'a>(api: &'a Api, message: &'a Message, path: &[String]) -> Option<&'a Field> {
-    let (first, rest) = path.split_first()?;
-    let found = message.field(first)?;
-    match (&found.ty, rest) {
-        (_, []) => Some(found),
-        (Type::Message(name), rest) => field(api, api.messages.get(name)?, rest),
-        _ => None,
-    }
 }

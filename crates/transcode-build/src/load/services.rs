@@ -4,10 +4,12 @@ mod streams;
 
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
-use super::{Loader, docs, place};
+use super::{Loader, place};
+use crate::Undeclared;
 use crate::error::Error;
 use crate::ir::{
-    Api, Binding, Body, Field, Links, LocationPart, Message, Method, Scalar, Service, Shape, Type,
+    ANY_METHOD, Api, Binding, Body, Field, Links, LocationPart, Message, Method, Scalar, Service,
+    Shape, Type,
 };
 use crate::options::{HttpRule, MethodOptions, Pattern, ServiceOptions, extension};
 use crate::template::{Segment, Template};
@@ -23,7 +25,7 @@ impl Loader<'_> {
         Ok(Service {
             package: descriptor.package_name().to_owned(),
             name: descriptor.name().to_owned(),
-            docs: docs(&descriptor.parent_file(), descriptor.path()),
+            docs: self.docs.of(&descriptor.parent_file(), descriptor.path()),
             options,
             methods: descriptor
                 .methods()
@@ -34,13 +36,8 @@ impl Loader<'_> {
 
     fn method(&self, api: &Api, descriptor: &MethodDescriptor) -> Result<Method, Error> {
         let at = At(descriptor);
-        let options: MethodOptions =
-            extension(self.pool, &descriptor.options(), "transcode.v1.method").ok_or_else(
-                || at.error("has no (transcode.v1.method): say its scopes, or that it is public"),
-            )?;
-        if options.public != options.scopes.is_empty() {
-            return Err(at.error("needs scopes or `public: true`, one of them"));
-        }
+        let options = extension(self.pool, &descriptor.options(), "transcode.v1.method");
+        let options = at.access(options, self.choices.undeclared)?;
         if options.success_status != 0 && !(200..300).contains(&options.success_status) {
             return Err(at.error("success_status must be between 200 and 299"));
         }
@@ -60,9 +57,9 @@ impl Loader<'_> {
         let input = at.known(api, descriptor.input().full_name())?;
         let output = at.known(api, descriptor.output().full_name())?;
         let mut bindings = Vec::new();
-        if let Some(rule) =
-            extension::<HttpRule>(self.pool, &descriptor.options(), "google.api.http")
-        {
+        let rule = extension::<HttpRule>(self.pool, &descriptor.options(), "google.api.http");
+        let served = !self.choices.grpc_only.contains(descriptor.full_name());
+        if let Some(rule) = rule.filter(|_| served) {
             bindings.push(at.binding(api, input, output, &rule)?);
             for additional in &rule.additional_bindings {
                 if !additional.additional_bindings.is_empty() {
@@ -86,7 +83,7 @@ impl Loader<'_> {
         let proto = descriptor.method_descriptor_proto().options.as_ref();
         Ok(Method {
             name: descriptor.name().to_owned(),
-            docs: docs(
+            docs: self.docs.of(
                 &descriptor.parent_service().parent_file(),
                 descriptor.path(),
             ),
@@ -103,6 +100,15 @@ impl Loader<'_> {
             bindings,
         })
     }
+}
+
+/// Whether a text is an HTTP method, or stands for any. Methods are told apart by case, and those of HTTP are in capitals.
+fn is_method(text: &str) -> bool {
+    text == ANY_METHOD
+        || !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || b"-_".contains(&byte))
 }
 
 /// An RPC, for errors about it.
@@ -123,6 +129,26 @@ impl At<'_> {
         }
     }
 
+    /// Who may call it.
+    fn access(
+        &self,
+        options: Option<MethodOptions>,
+        undeclared: Undeclared,
+    ) -> Result<MethodOptions, Error> {
+        let declared = options.is_some();
+        let mut options = options.unwrap_or_default();
+        match (undeclared, options.public, options.scopes.is_empty()) {
+            (_, true, true) | (_, false, false) | (Undeclared::NotPublic, false, true) => {}
+            (Undeclared::Public, false, true) => options.public = true,
+            (Undeclared::Refused, false, true) if !declared => {
+                return Err(self
+                    .error("has no (transcode.v1.method): say its scopes, or that it is public"));
+            }
+            _ => return Err(self.error("needs scopes or `public: true`, one of them")),
+        }
+        Ok(options)
+    }
+
     fn binding(
         &self,
         api: &Api,
@@ -136,7 +162,12 @@ impl At<'_> {
             Some(Pattern::Post(path)) => ("POST", path),
             Some(Pattern::Delete(path)) => ("DELETE", path),
             Some(Pattern::Patch(path)) => ("PATCH", path),
-            Some(Pattern::Custom(custom)) => (custom.kind.as_str(), &custom.path),
+            Some(Pattern::Custom(custom)) if is_method(&custom.kind) => {
+                (custom.kind.as_str(), &custom.path)
+            }
+            Some(Pattern::Custom(custom)) => {
+                return Err(self.error(&format!("`{}` is no HTTP method", custom.kind)));
+            }
             None => return Err(self.error("an HTTP rule needs a method and a path")),
         };
         let template =

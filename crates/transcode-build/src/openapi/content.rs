@@ -203,7 +203,7 @@ pub(super) fn success(
         return stream::answer(schemas, output, &data, &example);
     }
     let mut media = if service.options.envelope {
-        let name = format!("{}Envelope", output.path.join(""));
+        let name = schemas.name_with(&method.output, "Envelope");
         let meta = meta(schemas, &service.options.version);
         let envelope = schemas.add(&name, |_| {
             json!({

@@ -27,7 +27,7 @@ impl Route {
                 .iter()
                 .find(|variable| (variable.start..variable.end).contains(&index));
             match (segment, variable) {
-                (Segment::Literal(word), _) => path.push_str(word),
+                (Segment::Literal(word), _) => path.push_str(&escaped(word)),
                 (_, variable) => {
                     let field = variable
                         .map(|variable| variable.field.clone())
@@ -35,12 +35,12 @@ impl Route {
                     let stem = field
                         .last()
                         .map_or_else(|| "segment".to_owned(), |name| camel(name));
-                    let taken = params.iter().filter(|(_, other)| *other == field).count();
-                    let name = if taken == 0 {
-                        stem
-                    } else {
-                        format!("{stem}{}", taken + 1)
-                    };
+                    let mut name = stem.clone();
+                    let mut number = 1;
+                    while params.iter().any(|(other, _)| *other == name) {
+                        number += 1;
+                        name = format!("{stem}{number}");
+                    }
                     path.extend(["{", &name, "}"]);
                     params.push((name, field));
                 }
@@ -48,10 +48,40 @@ impl Route {
         }
         if let Some(verb) = &template.verb {
             path.push(':');
-            path.push_str(verb);
+            path.push_str(&escaped(verb));
         }
         Self { path, params }
     }
+}
+
+impl Route {
+    /// Takes the names of another path, which differs in them only.
+    pub(super) fn adopt(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+        let names = path.split('{').skip(1);
+        let names = names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+        for ((name, _), known) in self.params.iter_mut().zip(names) {
+            known.clone_into(name);
+        }
+    }
+}
+
+/// A word as it stands in a path: with all escaped that has a meaning there, or in a template.
+fn escaped(word: &str) -> String {
+    const SPECIAL: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'%')
+        .add(b'/')
+        .add(b':')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'`')
+        .add(b'{')
+        .add(b'}');
+    percent_encoding::utf8_percent_encode(word, SPECIAL).to_string()
 }
 
 /// A path without the names of its variables.
@@ -82,24 +112,24 @@ pub(super) fn operation(
     errors: &mut Used,
     service: &Service,
     method: &Method,
-    binding: &Binding,
     index: usize,
     route: &Route,
+    id: &str,
 ) -> Value {
+    let binding = &method.bindings[index];
     let summary = method
         .docs
         .lines()
         .next()
         .unwrap_or_default()
         .trim_end_matches('.');
-    let id = camel(&method.name);
     let tag = if service.options.tag.is_empty() {
         &service.name
     } else {
         &service.options.tag
     };
     let mut operation = json!({
-        "operationId": if index == 0 { id } else { format!("{id}{}", index + 1) },
+        "operationId": if index == 0 { id.to_owned() } else { format!("{id}{}", index + 1) },
         "summary": if index == 0 { summary.to_owned() } else { format!("{summary} ({})", route.path) },
         "description": method.docs,
         "tags": [tag],

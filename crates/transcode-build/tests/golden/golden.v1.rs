@@ -1,13 +1,13 @@
 impl ::transcode::json::Enum for Material {
     const NAMES: &'static [&'static str] = &["wood"];
     const BY_NAME_ONLY: bool = true;
-    fn number(name: &str) -> Option<i32> {
+    fn number(name: &str) -> ::core::option::Option<i32> {
         match name {
             "wood" => Some(1i32),
             _ => None,
         }
     }
-    fn name(number: i32) -> Option<&'static str> {
+    fn name(number: i32) -> ::core::option::Option<&'static str> {
         match number {
             0i32 => Some("MATERIAL_UNSPECIFIED"),
             1i32 => Some("wood"),
@@ -30,7 +30,7 @@ impl ::transcode::json::Enum for Material {
     }
 }
 impl ::transcode::json::Message for BookShelvedEvent {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "titles", "titles", true),
             ::transcode::json::Field::new(1u16, "mover", "mover", false),
@@ -46,7 +46,7 @@ impl ::transcode::json::Message for BookShelvedEvent {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::append::<
@@ -104,7 +104,7 @@ impl ::transcode::serde::Serialize for BookShelvedEvent {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -125,7 +125,7 @@ impl ::transcode::serde::Serialize for BookShelvedEvent {
 impl<'de> ::transcode::serde::Deserialize<'de> for BookShelvedEvent {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -155,7 +155,7 @@ impl ::transcode::validate::Validate for BookShelvedEvent {
     }
 }
 impl ::transcode::json::Message for ImportShelvesRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "table", "table", false),
         ];
@@ -169,7 +169,7 @@ impl ::transcode::json::Message for ImportShelvesRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -214,7 +214,7 @@ impl ::transcode::serde::Serialize for ImportShelvesRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.table {
@@ -231,7 +231,7 @@ impl ::transcode::serde::Serialize for ImportShelvesRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for ImportShelvesRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -265,7 +265,7 @@ impl ::transcode::validate::Validate for ImportShelvesRequest {
     }
 }
 impl ::transcode::json::Message for Mover {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "name", "name", true),
         ];
@@ -279,7 +279,7 @@ impl ::transcode::json::Message for Mover {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::singular::<
@@ -319,7 +319,7 @@ impl ::transcode::serde::Serialize for Mover {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -332,7 +332,7 @@ impl ::transcode::serde::Serialize for Mover {
 impl<'de> ::transcode::serde::Deserialize<'de> for Mover {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -361,7 +361,7 @@ impl ::transcode::validate::Validate for Mover {
     }
 }
 impl ::transcode::json::Message for Shelf {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 7usize] = [
             ::transcode::json::Field::new(0u16, "name", "name", true),
             ::transcode::json::Field::new(1u16, "width", "width", true),
@@ -387,7 +387,7 @@ impl ::transcode::json::Message for Shelf {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::singular::<
@@ -551,7 +551,7 @@ impl ::transcode::serde::Serialize for Shelf {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(
@@ -604,7 +604,7 @@ impl ::transcode::serde::Serialize for Shelf {
 impl<'de> ::transcode::serde::Deserialize<'de> for Shelf {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -708,7 +708,7 @@ impl ::transcode::validate::Validate for Shelf {
     }
 }
 impl ::transcode::json::Message for ShelfMovedEvent {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 3usize] = [
             ::transcode::json::Field::new(0u16, "time", "time", true),
             ::transcode::json::Field::new(1u16, "shelf", "shelf", false),
@@ -726,7 +726,7 @@ impl ::transcode::json::Message for ShelfMovedEvent {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -802,7 +802,7 @@ impl ::transcode::serde::Serialize for ShelfMovedEvent {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.time {
@@ -829,7 +829,7 @@ impl ::transcode::serde::Serialize for ShelfMovedEvent {
 impl<'de> ::transcode::serde::Deserialize<'de> for ShelfMovedEvent {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -870,7 +870,7 @@ impl ::transcode::validate::Validate for ShelfMovedEvent {
     }
 }
 impl ::transcode::json::Message for UpdateShelfRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
             ::transcode::json::Field::new(1u16, "updateMask", "update_mask", true),
@@ -886,7 +886,7 @@ impl ::transcode::json::Message for UpdateShelfRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -944,7 +944,7 @@ impl ::transcode::serde::Serialize for UpdateShelfRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.shelf {
@@ -965,7 +965,7 @@ impl ::transcode::serde::Serialize for UpdateShelfRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for UpdateShelfRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -1002,7 +1002,7 @@ impl ::transcode::validate::Validate for UpdateShelfRequest {
     }
 }
 impl ::transcode::json::Message for WatchShelvesRequest {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 1usize] = [
             ::transcode::json::Field::new(0u16, "after", "after", true),
         ];
@@ -1016,7 +1016,7 @@ impl ::transcode::json::Message for WatchShelvesRequest {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -1056,7 +1056,7 @@ impl ::transcode::serde::Serialize for WatchShelvesRequest {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.after {
@@ -1071,7 +1071,7 @@ impl ::transcode::serde::Serialize for WatchShelvesRequest {
 impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesRequest {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }
@@ -1101,7 +1101,7 @@ impl ::transcode::validate::Validate for WatchShelvesRequest {
     }
 }
 impl ::transcode::json::Message for WatchShelvesResponse {
-    fn field(name: &str) -> Option<&'static ::transcode::json::Field> {
+    fn field(name: &str) -> ::core::option::Option<&'static ::transcode::json::Field> {
         static FIELDS: [::transcode::json::Field; 2usize] = [
             ::transcode::json::Field::new(0u16, "shelf", "shelf", false),
             ::transcode::json::Field::new(1u16, "token", "token", true),
@@ -1117,7 +1117,7 @@ impl ::transcode::json::Message for WatchShelvesResponse {
         index: u16,
         deserializer: D,
         context: &mut ::transcode::json::Context,
-    ) -> Result<(), D::Error> {
+    ) -> ::core::result::Result<(), D::Error> {
         match index {
             0u16 => {
                 ::transcode::json::optional::<
@@ -1175,7 +1175,7 @@ impl ::transcode::serde::Serialize for WatchShelvesResponse {
     fn serialize<S: ::transcode::serde::Serializer>(
         &self,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> ::core::result::Result<S::Ok, S::Error> {
         use ::transcode::serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         if let Some(value) = &self.shelf {
@@ -1194,7 +1194,7 @@ impl ::transcode::serde::Serialize for WatchShelvesResponse {
 impl<'de> ::transcode::serde::Deserialize<'de> for WatchShelvesResponse {
     fn deserialize<D: ::transcode::serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Self, D::Error> {
+    ) -> ::core::result::Result<Self, D::Error> {
         ::transcode::json::deserialize(deserializer)
     }
 }

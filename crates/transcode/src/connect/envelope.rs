@@ -7,11 +7,11 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tonic::{Code, Status};
 
-use super::message::{self, Inbound};
+use super::message::{self, Inbound, ReadJson};
 use super::protocol::Codec;
 use crate::body::{self, Unreadable};
 use crate::coding::Coding;
-use crate::rest::Body;
+use crate::rest::{Body, ToJson};
 use crate::spec::MethodSpec;
 use crate::status::UNEXPECTED;
 
@@ -51,11 +51,12 @@ pub(super) struct Envelopes<Req> {
     prefix: Option<(u8, usize)>,
     number: usize,
     ended: bool,
-    decode: fn(&Reading, &[u8], usize) -> Result<Req, Status>,
+    read_json: ReadJson<Req>,
+    decode: fn(&Reading, ReadJson<Req>, &[u8], usize) -> Result<Req, Status>,
 }
 
 impl<Req: Inbound> Envelopes<Req> {
-    pub(super) fn new(body: Body, reading: Reading) -> Self {
+    pub(super) fn new(body: Body, reading: Reading, read_json: ReadJson<Req>) -> Self {
         Self {
             body,
             reading,
@@ -64,8 +65,10 @@ impl<Req: Inbound> Envelopes<Req> {
             prefix: None,
             number: 0,
             ended: false,
-            decode: |reading, bytes, number| {
-                message::decode(reading.codec, bytes, reading.spec, Some(number))
+            read_json,
+            decode: |reading, read_json, bytes, number| {
+                let Reading { codec, spec, .. } = *reading;
+                message::decode(codec, read_json, bytes, spec, Some(number))
             },
         }
     }
@@ -126,7 +129,7 @@ impl<Req> Envelopes<Req> {
             .transpose()
             .map_err(message::unreadable)?
             .unwrap_or(bytes);
-        (self.decode)(&self.reading, &unpacked, self.number).map_or_else(
+        (self.decode)(&self.reading, self.read_json, &unpacked, self.number).map_or_else(
             |status| Poll::Ready(Err(status)),
             |message| Poll::Ready(Ok(Some(message))),
         )
@@ -180,8 +183,12 @@ pub(super) struct Writing {
 
 impl Writing {
     /// The envelope of a message. Fails on what has no form in the codec.
-    pub(super) fn message<Res: message::Outbound>(&self, message: &Res) -> Result<Vec<u8>, Status> {
-        let mut frame = message::encode(self.codec, message, PREFIX)?;
+    pub(super) fn message<Res: message::Outbound>(
+        &self,
+        write_json: ToJson<Res>,
+        message: &Res,
+    ) -> Result<Vec<u8>, Status> {
+        let mut frame = message::encode(self.codec, write_json, message, PREFIX)?;
         let length = frame.len() - PREFIX;
         if let Some(coding) = self.coding
             && (self.min_compressed..=MAX_COMPRESSED).contains(&length)

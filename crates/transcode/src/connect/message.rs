@@ -2,12 +2,12 @@
 //! programs that know nothing of the names it has for REST.
 
 use prost::Message;
-use serde::Serialize;
 use tonic::{Code, Status};
 
 use super::protocol::Codec;
 use crate::body::Unreadable;
-use crate::json::{self, Context};
+use crate::json::Context;
+use crate::rest::ToJson;
 use crate::spec::MethodSpec;
 use crate::status::{self, UNEXPECTED};
 use crate::validate::Validate;
@@ -17,18 +17,30 @@ use crate::{Violation, Violations};
 const EXPECTED: usize = 512;
 
 /// A message of a request.
-pub trait Inbound: json::Message + Message + Validate + Default + 'static {}
+pub trait Inbound: Message + Validate + Default + 'static {}
 
-impl<M: json::Message + Message + Validate + Default + 'static> Inbound for M {}
+impl<M: Message + Validate + Default + 'static> Inbound for M {}
 
 /// A message of an answer.
-pub trait Outbound: Message + Serialize + Default + 'static {}
+pub trait Outbound: Message + Default + 'static {}
 
-impl<M: Message + Serialize + Default + 'static> Outbound for M {}
+impl<M: Message + Default + 'static> Outbound for M {}
+
+/// How the messages of an RPC are JSON; generated.
+pub struct Json<Req, Res> {
+    /// Reads one of a request.
+    pub read: ReadJson<Req>,
+    /// Writes one of an answer, as ProtoJSON.
+    pub write: ToJson<Res>,
+}
+
+/// Reads a message from JSON text; generated.
+pub type ReadJson<Req> = fn(&[u8], &mut Context) -> Result<Req, serde_json::Error>;
 
 /// Reads a message. `number` is its place in a stream, from 1.
 pub(super) fn decode<M: Inbound>(
     codec: Codec,
+    read_json: ReadJson<M>,
     bytes: &[u8],
     spec: &MethodSpec,
     number: Option<usize>,
@@ -39,7 +51,7 @@ pub(super) fn decode<M: Inbound>(
         }
         Codec::Json => {
             let mut context = Context::canonical();
-            let message = json::from_slice(bytes, &mut context)
+            let message = read_json(bytes, &mut context)
                 .map_err(|error| malformed(spec, "JSON", &error, number))?;
             let (violations, _) = context.finish();
             check(spec, violations, number)?;
@@ -86,6 +98,7 @@ fn malformed(
 /// Writes a message behind so many zeros. Fails on what has no form in the codec.
 pub(super) fn encode<M: Outbound>(
     codec: Codec,
+    write_json: ToJson<M>,
     message: &M,
     zeros: usize,
 ) -> Result<Vec<u8>, Status> {
@@ -97,7 +110,7 @@ pub(super) fn encode<M: Outbound>(
     bytes.resize(zeros, 0);
     let written = match codec {
         Codec::Proto => message.encode(&mut bytes).is_ok(),
-        Codec::Json => json::write_canonical(message, &mut bytes).is_ok(),
+        Codec::Json => write_json(message, &mut bytes).is_ok(),
     };
     // Such as a time out of range.
     written

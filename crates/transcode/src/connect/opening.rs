@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 
 use super::envelope::{Envelopes, Reading};
 use super::get::Query;
-use super::message::{self, Inbound};
+use super::message::{self, Inbound, ReadJson};
 use super::protocol::{self, Codec};
 use super::{Call, Options};
 use crate::body;
@@ -89,13 +89,14 @@ impl Opening {
         self,
         policy: &P,
         admission: &P::Admission,
+        read_json: ReadJson<Req>,
         resource: Resource<Req>,
     ) -> Result<Req, Status> {
         let Reading { spec, codec, .. } = self.reading;
         let message: Req = if protocol::is_stream(spec) {
-            self.only().await?
+            self.only(read_json).await?
         } else {
-            message::decode(codec, &self.bytes().await?, spec, None)?
+            message::decode(codec, read_json, &self.bytes().await?, spec, None)?
         };
         if let Some(resource) = resource(&message) {
             policy.concerns(admission, resource);
@@ -109,10 +110,11 @@ impl Opening {
         self,
         policy: &Arc<P>,
         admission: &P::Admission,
+        read_json: ReadJson<Req>,
         resource: Resource<Req>,
     ) -> Streaming<Req> {
         let spec = self.reading.spec;
-        let messages = Envelopes::new(self.body, self.reading);
+        let messages = Envelopes::new(self.body, self.reading, read_json);
         checked_messages(policy, spec, admission, resource, messages)
     }
 
@@ -135,9 +137,9 @@ impl Opening {
     }
 
     /// The message of a stream that has one and no more.
-    async fn only<Req: Inbound>(self) -> Result<Req, Status> {
+    async fn only<Req: Inbound>(self, read_json: ReadJson<Req>) -> Result<Req, Status> {
         let wrong = |message: &str| Status::unimplemented(message);
-        let mut messages = Envelopes::<Req>::new(self.body, self.reading);
+        let mut messages = Envelopes::new(self.body, self.reading, read_json);
         let mut next = async || {
             let next = poll_fn(|context| Pin::new(&mut messages).poll_next(context)).await;
             next.transpose()

@@ -14,7 +14,7 @@ use super::protocol::{self, Codec};
 use super::stream::Frames;
 use crate::coding::{self, Coding};
 use crate::policy::{BoxStream, Policy};
-use crate::rest::{Body, insert_static};
+use crate::rest::{Body, ToJson, insert_static};
 use crate::spec::MethodSpec;
 use crate::trailers::Trailers;
 
@@ -63,10 +63,11 @@ impl Reply {
     /// The answer to a unary call.
     pub(super) fn unary<Res: Outbound>(
         &self,
+        write_json: ToJson<Res>,
         answer: tonic::Response<Res>,
     ) -> Result<Response<Body>, Status> {
         let (metadata, message, extensions) = answer.into_parts();
-        let bytes = message::encode(self.codec(), &message, 0)?;
+        let bytes = message::encode(self.codec(), write_json, &message, 0)?;
         let mut response = error::whole(bytes);
         let headers = response.headers_mut();
         self.head(&metadata, headers);
@@ -82,10 +83,11 @@ impl Reply {
     /// The answer to a call whose request is a stream: one message, and the end.
     pub(super) fn one<Res: Outbound>(
         &self,
+        write_json: ToJson<Res>,
         answer: tonic::Response<Res>,
     ) -> Result<Response<Body>, Status> {
         let (metadata, message, extensions) = answer.into_parts();
-        let mut body = self.writing().message(&message)?;
+        let mut body = self.writing().message(write_json, &message)?;
         let trailers = extensions.get::<Trailers>().map(|trailers| &trailers.0);
         body.extend(envelope::end(&error::end(None, trailers)));
         Ok(self.streamed(Body::new(http_body_util::Full::from(body)), &metadata))
@@ -94,6 +96,7 @@ impl Reply {
     /// The answer that is a stream.
     pub(super) fn stream<P, Res, S>(
         &self,
+        write_json: ToJson<Res>,
         policy: &P,
         answered: Result<(tonic::Response<S>, P::Admission), Status>,
     ) -> Response<Body>
@@ -110,6 +113,7 @@ impl Reply {
         let messages: BoxStream<Res> = Box::pin(messages);
         let frames = Frames {
             writing: self.writing(),
+            write_json,
             messages: Some(policy.stream(self.spec, admission.clone(), messages)),
             trailers: extensions.remove(),
         };

@@ -12,11 +12,13 @@ use super::envelope::{self, Writing};
 use super::error;
 use super::message::Outbound;
 use crate::policy::BoxStream;
+use crate::rest::ToJson;
 use crate::trailers::Trailers;
 
 /// The body.
 pub(super) struct Frames<Res> {
     pub(super) writing: Writing,
+    pub(super) write_json: ToJson<Res>,
     /// None after the last.
     pub(super) messages: Option<BoxStream<Res>>,
     pub(super) trailers: Option<Trailers>,
@@ -35,7 +37,9 @@ impl<Res: Outbound> HttpBody for Frames<Res> {
             return Poll::Ready(None);
         };
         let made = match ready!(messages.as_mut().poll_next(context)) {
-            Some(message) => message.and_then(|message| this.writing.message(&message)),
+            Some(message) => {
+                message.and_then(|message| this.writing.message(this.write_json, &message))
+            }
             None => Ok(Vec::new()),
         };
         let frame = match made {

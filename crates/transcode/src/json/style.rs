@@ -23,7 +23,7 @@ impl Drop for Restore {
 ///
 /// # Errors
 /// When the value has no JSON form.
-pub(crate) fn write_canonical(
+pub fn write_canonical(
     value: &impl Serialize,
     json: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {

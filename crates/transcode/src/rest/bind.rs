@@ -65,6 +65,15 @@ fn path_variable<M: Binder>(
     });
 }
 
+/// The parameter that generated clients of Google's say with which form of answer they want. No field is called so.
+const ALT: &str = "$alt";
+
+/// Whether a value of [`ALT`] asks for JSON. What may stand behind it, `enum-encoding=int`, is about how enums are written;
+/// who asks for numbers reads names as well, as all do who read ProtoJSON.
+fn is_json(value: &str) -> bool {
+    value.split(';').next() == Some("json")
+}
+
 /// Binds the parameters of a query.
 pub(super) fn query<M: Binder>(
     message: &mut M,
@@ -79,6 +88,11 @@ pub(super) fn query<M: Binder>(
             continue;
         };
         match binding.body {
+            _ if name == ALT => {
+                if !value.is_some_and(|value| is_json(&value)) {
+                    context.violations.add_at(ALT, "Only json is possible");
+                }
+            }
             Body::Whole => context.unknown(&name),
             _ if too_deep(&name) => context.unknown(&name),
             Body::Field {

@@ -126,7 +126,13 @@ fn encode(scope: &Scope<'_>, method: &Method, binding: &Binding, output: &Messag
         };
     }
     let value = field.map_or_else(
-        || quote!(answer),
+        || {
+            let kind = output.well_known.as_ref().map(|ty| scope.value_kind(ty));
+            kind.map_or_else(
+                || quote!(answer),
+                |kind| quote!(&::transcode::json::As::<#kind>(answer)),
+            )
+        },
         |field| {
             let (kind, slot) = (
                 scope.field_kind(&field.shape, &field.ty),

@@ -37,6 +37,12 @@ pub(super) fn decode(
             }
         }
         (None, None) => {
+            if let Some(ty) = &input.well_known {
+                let kind = scope.value_kind(ty);
+                return quote!(::transcode::rest::Decode::Json(
+                    ::transcode::json::value_from_slice::<#kind>
+                ));
+            }
             let files = scope.api.files(method, binding);
             if files.is_empty() {
                 return quote!(::transcode::rest::Decode::Json(

@@ -328,9 +328,13 @@ impl Kind for Bool {
 }
 
 impl TextKind for Bool {
-    // In a path or a query there are only strings; in JSON "true" is not true.
+    // In a path or a query there are only strings; in JSON "true" is not true. Clients in Python write `True` there.
     fn parse(text: &str) -> Result<bool, Expected> {
-        text.parse().map_err(|_| Self::expected())
+        match text {
+            _ if text.eq_ignore_ascii_case("true") => Ok(true),
+            _ if text.eq_ignore_ascii_case("false") => Ok(false),
+            _ => Err(Self::expected()),
+        }
     }
 }
 
@@ -496,6 +500,16 @@ impl<E: EnumNames> TextKind for Enum<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bool_in_text() {
+        for (text, value) in [("true", true), ("True", true), ("FALSE", false)] {
+            assert_eq!(Bool::parse(text), Ok(value), "{text}");
+        }
+        for text in ["", "1", "yes", "true "] {
+            assert!(Bool::parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn both_alphabets_of_base64() {
