@@ -1720,6 +1720,13 @@ impl<
                     call
                         .unary(
                             &self.policy,
+                            &::transcode::connect::Json {
+                                read: ::transcode::json::from_slice,
+                                write: |answer, json| ::transcode::json::write_canonical(
+                                    answer,
+                                    json,
+                                ),
+                            },
                             update_shelf_resource,
                             |request| { self.service.update_shelf(request) },
                         ),
@@ -1730,6 +1737,13 @@ impl<
                     call
                         .server_streaming(
                             &self.policy,
+                            &::transcode::connect::Json {
+                                read: ::transcode::json::from_slice,
+                                write: |answer, json| ::transcode::json::write_canonical(
+                                    answer,
+                                    json,
+                                ),
+                            },
                             watch_shelves_resource,
                             |request| { self.service.watch_shelves(request) },
                         ),
@@ -1740,6 +1754,13 @@ impl<
                     call
                         .server_streaming(
                             &self.policy,
+                            &::transcode::connect::Json {
+                                read: ::transcode::json::from_slice,
+                                write: |answer, json| ::transcode::json::write_canonical(
+                                    answer,
+                                    json,
+                                ),
+                            },
                             export_shelves_resource,
                             |request| { self.service.export_shelves(request) },
                         ),
@@ -1750,6 +1771,13 @@ impl<
                     call
                         .client_streaming(
                             &self.policy,
+                            &::transcode::connect::Json {
+                                read: ::transcode::json::from_slice,
+                                write: |answer, json| ::transcode::json::write_canonical(
+                                    answer,
+                                    json,
+                                ),
+                            },
                             import_shelves_resource,
                             |request| { self.service.import_shelves(request) },
                         ),
