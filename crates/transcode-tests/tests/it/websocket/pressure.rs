@@ -190,19 +190,22 @@ async fn a_handler_does_not_wait_for_the_closing() {
 async fn a_caller_is_not_taken_for_gone_while_it_is_not_listened_to() {
     let pace = Arc::new(Semaphore::new(0));
     let (watch, mut seen) = told(Some(pace.clone()));
-    let address = serve(brief(30, 60), watch).await;
+    let address = serve(brief(100, 200), watch).await;
     let mut wire = Wire::connect(&address, ADD).await;
     assert_eq!(next(&mut seen).await.as_deref(), Some("called"));
     // The second waits behind the first, and all that the peer says behind it.
     wire.write(FIN | TEXT, br#"{"title": "a"}"#).await;
     wire.write(FIN | TEXT, br#"{"title": "b"}"#).await;
-    sleep(Duration::from_millis(600)).await;
+    sleep(Duration::from_secs(1)).await;
     assert!(seen.try_recv().is_err(), "it is still there");
     pace.add_permits(2);
     assert_eq!(next(&mut seen).await.as_deref(), Some("a"));
     assert_eq!(next(&mut seen).await.as_deref(), Some("b"));
-    // From here on it is.
+    // From here on it is, and has the time that any peer has.
+    let begun = Instant::now();
     assert_eq!(next(&mut seen).await.as_deref(), Some("gone"));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(280), "{took:?}");
 }
 
 #[tokio::test]
