@@ -225,7 +225,7 @@ impl Policy for ByScope {
     }
 }
 
-/// The stack that both protocols call.
+/// The stack that all protocols call.
 pub fn stack() -> LibraryStack<Echo, ByScope> {
     LibraryStack::new(Arc::new(Echo), Arc::new(ByScope))
 }

@@ -4,7 +4,7 @@
 //! - [`router`]: finds the binding of an HTTP request, with the whole path grammar of `google.api.http`;
 //! - [`json`]: ProtoJSON, through serde;
 //! - [`validate`]: the rules of `buf.validate`;
-//! - [`policy`]: what stands in front of every handler, for gRPC and REST alike;
+//! - [`policy`]: what stands in front of every handler, for gRPC, Connect and REST alike;
 //! - [`idempotency`]: calls that are made once, however often they come;
 //! - [`rest`]: binds a request, be it a stream, calls the handler in process, renders its answer, be it a stream, or its error,
 //!   over HTTP and over WebSocket;

@@ -23,7 +23,7 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Decides who may call and watches over the call: authentication, limits, deadlines, metrics.
 ///
-/// gRPC runs no interceptor for a handler that is called directly, and REST calls handlers directly: so both protocols
+/// gRPC runs no interceptor for a handler that is called directly, as REST and Connect call them: so all protocols
 /// come through here, and what it decides by is the RPC's [`MethodSpec`].
 pub trait Policy: Send + Sync + 'static {
     /// What a call that was let in brings along.

@@ -17,6 +17,10 @@ import {
   createConnectTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import {
+  createConnectTransport as createConnectFetch,
+  createGrpcWebTransport as createGrpcWebFetch,
+} from "@connectrpc/connect-web";
 
 import {
   BadRequestSchema,
@@ -58,6 +62,9 @@ const protocols: [string, (options: Options) => Transport][] = [
     "Connect by HTTP/2",
     (options) => createConnectTransport({ ...options, httpVersion: "2" }),
   ],
+  // What browsers have.
+  ["Connect by fetch", createConnectFetch],
+  ["gRPC-Web by fetch", createGrpcWebFetch],
 ];
 
 function client(

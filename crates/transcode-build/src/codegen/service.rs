@@ -1,4 +1,4 @@
-//! Services: the specs of RPCs, their HTTP bindings, and the stack that both protocols call.
+//! Services: the specs of RPCs, their HTTP bindings, and the stack that all protocols call.
 
 mod answer;
 mod binary;
