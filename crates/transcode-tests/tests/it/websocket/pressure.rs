@@ -193,9 +193,11 @@ async fn a_caller_is_not_taken_for_gone_while_it_is_not_listened_to() {
     let address = serve(brief(100, 200), watch).await;
     let mut wire = Wire::connect(&address, ADD).await;
     assert_eq!(next(&mut seen).await.as_deref(), Some("called"));
-    // The second waits behind the first, and all that the peer says behind it.
-    wire.write(FIN | TEXT, br#"{"title": "a"}"#).await;
-    wire.write(FIN | TEXT, br#"{"title": "b"}"#).await;
+    // The second waits behind the first, and all that the peer says behind it. They come at once, so that nothing is heard
+    // when the second is taken up.
+    let messages = [r#"{"title": "a"}"#, r#"{"title": "b"}"#];
+    let frames = messages.map(|text| frame(FIN | TEXT, text.as_bytes()));
+    wire.0.write_all(&frames.concat()).await.expect("sent");
     sleep(Duration::from_secs(1)).await;
     assert!(seen.try_recv().is_err(), "it is still there");
     pace.add_permits(2);

@@ -26,7 +26,9 @@ pub(super) struct Pulse {
     asked: Instant,
     /// Whether it has not said anything since.
     awaited: bool,
-    /// Since when it is listened to without a break.
+    /// Whether it was listened to when that was looked at last.
+    reading: bool,
+    /// Since when it is.
     listening: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -40,6 +42,7 @@ impl Pulse {
             timeout,
             asked: now,
             awaited: false,
+            reading: true,
             listening: now,
             alarm: Box::pin(sleep(heartbeat)),
         }
@@ -79,9 +82,11 @@ impl Pulse {
         reading: bool,
         sending: bool,
     ) -> (Instant, Act) {
-        if !reading {
+        if !(reading && self.reading) {
+            // Not since it was looked at last: what it has to say, it has its whole time for from now on.
             self.listening = now;
         }
+        self.reading = reading;
         let heard = connection.heard.max(self.listening);
         if heard > self.asked {
             self.awaited = false;
