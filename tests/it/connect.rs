@@ -35,9 +35,9 @@ async fn a_product_in_the_json_of_protobuf() {
     let id = created["id"].as_str().expect("an id");
     let path = format!("/v1/catalog/products/{id}");
     let rest = service.get(&path, &token).await.into_body();
-    let product = &rest["data"]["product"];
-    assert_eq!(product["status"], "inactive", "{rest}");
-    assert!(product["price"]["amount"].is_number(), "{rest}");
+    let same = &rest["data"]["product"];
+    assert_eq!(same["status"], "inactive", "{rest}");
+    assert!(same["price"]["amount"].is_number(), "{rest}");
 
     let again = call(&service, "CreateProduct", &token, &product).await;
     assert_eq!(again.status(), StatusCode::CONFLICT);

@@ -85,7 +85,11 @@ where
         // One that nobody else has is never filled any more.
         let is_left = |slot: &Slot<B>| Arc::strong_count(slot) > 1 || lock(slot).is_some();
         let slot = self.slot.take().filter(is_left);
-        Poll::Ready(answer.map(|answer| {
+        Poll::Ready(answer.map(|mut answer| {
+            if slot.as_ref().is_some_and(|slot| lock(slot).is_some()) {
+                // Or the connection would take the last byte for the end.
+                answer.headers_mut().remove(header::CONTENT_LENGTH);
+            }
             answer.map(|body| Lingers {
                 body,
                 slot,
@@ -206,7 +210,7 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.slot {
-            // Not to be known, or the connection would take the last byte for the end.
+            // Not to be known either.
             Some(slot) if lock(slot).is_some() => SizeHint::default(),
             _ => self.body.size_hint(),
         }

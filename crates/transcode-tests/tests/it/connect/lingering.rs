@@ -76,3 +76,38 @@ async fn what_is_read_ends_at_once() {
     }
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn an_answer_that_says_its_length_waits_as_well() {
+    use http::HeaderValue;
+    use tower::service_fn;
+    // As a router does that sets the header for what is empty.
+    let empty = service_fn(|request: Request<transcode::Unread<Incoming>>| {
+        drop(request);
+        let mut response = Response::new(Full::<Bytes>::default());
+        let length = HeaderValue::from_static("0");
+        response.headers_mut().insert("content-length", length);
+        std::future::ready(Ok::<_, std::convert::Infallible>(response))
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let builder = Builder::new(TokioExecutor::new());
+        let service = TowerToHyperService::new(Lingering(empty));
+        builder
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+    });
+    let mut connection = TcpStream::connect(address).await.expect("a connection");
+    for _ in 0..2 {
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n";
+        connection.write_all(head.as_bytes()).await.expect("sent");
+        let answer = read_until(&mut connection, "\r\n\r\n").await;
+        assert!(answer.contains("200 OK"), "{answer}");
+        for _ in 0..100 {
+            connection.write_all(&[b' '; 1000]).await.expect("sent");
+        }
+        read_until(&mut connection, "0\r\n\r\n").await;
+    }
+}
