@@ -86,12 +86,15 @@ impl Call {
         };
         let handler = |request| idempotency::call(&**policy, spec, request, handler);
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.unary(answer)?;
-            policy.annotate(spec, &admission, response.headers_mut());
-            Ok(response)
-        });
-        answered.unwrap_or_else(|status| reply.failure(&status))
+        let (answer, admission) = match answered {
+            Ok(answered) => answered,
+            Err(status) => return reply.failure(&status),
+        };
+        let made = reply.unary(answer);
+        // The handler may have answered with what has no form, such as a time out of range.
+        let mut response = made.unwrap_or_else(|status| reply.failure(&status));
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     /// Makes a call whose request is a stream.
@@ -111,12 +114,15 @@ impl Call {
         let open =
             |opening: Opening, admission| ready(Ok(opening.messages(policy, &admission, resource)));
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.one(answer)?;
-            policy.annotate(spec, &admission, response.headers_mut());
-            Ok(response)
-        });
-        answered.unwrap_or_else(|status| reply.failure(&status))
+        let (answer, admission) = match answered {
+            Ok(answered) => answered,
+            Err(status) => return reply.failure(&status),
+        };
+        let made = reply.one(answer);
+        // The handler may have answered with what has no form, such as a time out of range.
+        let mut response = made.unwrap_or_else(|status| reply.failure(&status));
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     /// Makes a call whose answer is a stream.
