@@ -89,12 +89,15 @@ impl Call {
         };
         let handler = |request| idempotency::call(&**policy, spec, request, handler);
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.unary(json.write, answer)?;
-            policy.annotate(spec, &admission, response.headers_mut());
-            Ok(response)
-        });
-        answered.unwrap_or_else(|status| reply.failure(&status))
+        let (answer, admission) = match answered {
+            Ok(answered) => answered,
+            Err(status) => return reply.failure(&status),
+        };
+        let made = reply.unary(json.write, answer);
+        // The handler may have answered with what has no form, such as a time out of range.
+        let mut response = made.unwrap_or_else(|status| reply.failure(&status));
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     /// Makes a call whose request is a stream.
@@ -116,12 +119,15 @@ impl Call {
             ready(Ok(opening.messages(policy, &admission, json.read, resource)))
         };
         let answered = self.run(&**policy, reply.codec, open, handler).await;
-        let answered = answered.and_then(|(answer, admission)| {
-            let mut response = reply.one(json.write, answer)?;
-            policy.annotate(spec, &admission, response.headers_mut());
-            Ok(response)
-        });
-        answered.unwrap_or_else(|status| reply.failure(&status))
+        let (answer, admission) = match answered {
+            Ok(answered) => answered,
+            Err(status) => return reply.failure(&status),
+        };
+        let made = reply.one(json.write, answer);
+        // The handler may have answered with what has no form, such as a time out of range.
+        let mut response = made.unwrap_or_else(|status| reply.failure(&status));
+        policy.annotate(spec, &admission, response.headers_mut());
+        response
     }
 
     /// Makes a call whose answer is a stream.
