@@ -1,5 +1,7 @@
 //! What reading a message keeps in mind.
 
+use std::borrow::Cow;
+
 use crate::Violations;
 
 /// Deepest nesting of messages, lists and objects that is read.
@@ -38,7 +40,7 @@ pub enum Source {
 #[derive(Debug, Default)]
 struct Mask {
     path: Vec<&'static str>,
-    leaves: Vec<String>,
+    leaves: Vec<Cow<'static, str>>,
     /// Above 0 inside a value that is a leaf as a whole.
     sealed: usize,
 }
@@ -121,7 +123,11 @@ impl Context {
         self.violations.pop();
         if let Some(mask) = &mut self.mask {
             if leaf && mask.sealed == 0 {
-                mask.leaves.push(mask.path.join("."));
+                // Most are fields of the document itself.
+                mask.leaves.push(match mask.path[..] {
+                    [name] => Cow::Borrowed(name),
+                    _ => Cow::Owned(mask.path.join(".")),
+                });
             }
             mask.path.pop();
         }
@@ -180,7 +186,7 @@ impl Context {
     }
 
     /// What was wrong, and the proto paths of the fields the document named.
-    pub fn finish(self) -> (Violations, Vec<String>) {
+    pub fn finish(self) -> (Violations, Vec<Cow<'static, str>>) {
         (
             self.violations,
             self.mask.map(|mask| mask.leaves).unwrap_or_default(),

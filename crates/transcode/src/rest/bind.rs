@@ -19,7 +19,7 @@ pub(super) fn path<M: Binder>(
     message: &mut M,
     binding: &Binding,
     path: &str,
-    named: &[String],
+    named: &[Cow<'static, str>],
     context: &mut Context,
 ) {
     for variable in binding.variables {

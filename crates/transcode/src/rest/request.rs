@@ -1,5 +1,7 @@
 //! From an HTTP request to the message of a call.
 
+use std::borrow::Cow;
+
 use std::fmt;
 use std::future::Future;
 
@@ -289,7 +291,7 @@ impl<Req: Binder + Message> Input<Req> {
         );
         rest(message, &mut context);
         if let (Some(mask), spec::Body::Field { proto_name, .. }) = (self.mask, binding.body) {
-            let inside = |path: &String| {
+            let inside = |path: &Cow<'static, str>| {
                 path.strip_prefix(proto_name)?
                     .strip_prefix('.')
                     .map(str::to_owned)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _, Serializer};
@@ -88,33 +88,44 @@ fn format_timestamp(value: &prost_types::Timestamp) -> Option<String> {
     if !(1..=9999).contains(&time.year()) || !(0..1_000_000_000).contains(&value.nanos) {
         return None;
     }
-    let mut text = String::with_capacity(30);
-    let (date, clock) = (time.date(), time.time());
-    write!(
-        text,
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    )
-    .ok()?;
+    let mut digits = *b"0000-00-00T00:00:00";
+    for (places, number) in [
+        (0..4, time.year().unsigned_abs()),
+        (5..7, u8::from(time.month()).into()),
+        (8..10, time.day().into()),
+        (11..13, time.hour().into()),
+        (14..16, time.minute().into()),
+        (17..19, time.second().into()),
+    ] {
+        write_digits(&mut digits[places], number);
+    }
+    let mut text = String::with_capacity("0000-00-00T00:00:00.000000000Z".len());
+    text.push_str(&String::from_utf8_lossy(&digits));
     push_fraction(&mut text, value.nanos.unsigned_abs());
     text.push('Z');
     Some(text)
 }
 
+/// Writes the last digits of a number, as many as there is room for. Formatting takes many times as long.
+fn write_digits(text: &mut [u8], mut number: u32) {
+    for place in text.iter_mut().rev() {
+        // A digit fits into a byte.
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
 /// Appends nanoseconds with 0, 3, 6 or 9 digits.
 fn push_fraction(text: &mut String, nanos: u32) {
-    // Writing to a String can't fail.
-    let _ = match nanos {
-        0 => Ok(()),
-        n if n % 1_000_000 == 0 => write!(text, ".{:03}", n / 1_000_000),
-        n if n % 1_000 == 0 => write!(text, ".{:06}", n / 1_000),
-        n => write!(text, ".{n:09}"),
+    let length = match nanos {
+        0 => return,
+        n if n % 1_000_000 == 0 => 4,
+        n if n % 1_000 == 0 => 7,
+        _ => 10,
     };
+    let mut fraction = *b".000000000";
+    write_digits(&mut fraction[1..], nanos);
+    text.push_str(&String::from_utf8_lossy(&fraction[..length]));
 }
 
 /// `google.protobuf.Duration`: seconds with `s`, such as `1.500s`.
