@@ -117,6 +117,14 @@ async fn a_caller_may_say_that_it_wants_json() {
     }
 }
 
+/// A type stands once in a list of types.
+#[test]
+fn null_is_not_null_or_null() {
+    let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
+    let result = &description["components"]["schemas"]["ResultInput"]["properties"];
+    assert_eq!(result["nothing"]["type"], "null", "{result}");
+}
+
 /// A field of a message inside the request has one place, as any other.
 #[test]
 fn what_is_in_the_path_is_no_parameter_of_the_query() {
