@@ -6,13 +6,14 @@ mod docs;
 mod events;
 mod parts;
 mod services;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind,
-    MessageDescriptor, MethodDescriptor,
+    MessageDescriptor, MethodDescriptor, OneofDescriptor,
 };
 use prost_types::FileDescriptorProto;
 use protox::Compiler;
@@ -23,6 +24,7 @@ use protox::file::{
 use cycles::Cycles;
 use docs::Docs;
 use parts::Parts;
+use types::{field_type, scalar, well_known};
 
 use crate::Choices;
 use crate::error::{Error, Place};
@@ -213,6 +215,18 @@ impl Loader<'_> {
         if descriptor.is_map_entry() {
             return Ok(());
         }
+        let whole = self.pool.get_extension_by_name("buf.validate.message");
+        if whole.is_some_and(|whole| descriptor.options().has_extension(&whole)) {
+            return Err(Error::Contract {
+                place: place(
+                    &descriptor.parent_file(),
+                    descriptor.path(),
+                    descriptor.full_name(),
+                ),
+                message: "rules of a whole message, (buf.validate.message), are not supported"
+                    .to_owned(),
+            });
+        }
         let oneofs: Vec<_> = descriptor
             .oneofs()
             .filter(|oneof| !oneof.is_synthetic())
@@ -230,16 +244,8 @@ impl Loader<'_> {
             fields: fields.into_iter().map(|(_, field)| field).collect(),
             oneofs: oneofs
                 .iter()
-                .map(|oneof| Oneof {
-                    name: oneof.name().to_owned(),
-                    required: extension::<OneofRules>(
-                        self.pool,
-                        &oneof.options(),
-                        "buf.validate.oneof",
-                    )
-                    .is_some_and(|rules| rules.required == Some(true)),
-                })
-                .collect(),
+                .map(|oneof| self.oneof(oneof))
+                .collect::<Result<_, _>>()?,
             event: self.event(descriptor)?,
             well_known: None,
         };
@@ -252,6 +258,23 @@ impl Loader<'_> {
             self.add_enum(api, &child);
         }
         Ok(())
+    }
+
+    fn oneof(&self, descriptor: &OneofDescriptor) -> Result<Oneof, Error> {
+        let rules: Option<OneofRules> =
+            options::rules(self.pool, &descriptor.options(), "buf.validate.oneof").map_err(
+                |message| {
+                    let file = descriptor.parent_message().parent_file();
+                    Error::Contract {
+                        place: place(&file, descriptor.path(), descriptor.full_name()),
+                        message,
+                    }
+                },
+            )?;
+        Ok(Oneof {
+            name: descriptor.name().to_owned(),
+            required: rules.is_some_and(|rules| rules.required == Some(true)),
+        })
     }
 
     /// A field, with its path in the file to sort by: the order people wrote, not that of the numbers.
@@ -308,7 +331,9 @@ impl Loader<'_> {
                 .is_some_and(prost_types::FieldOptions::deprecated),
             shape,
             ty,
-            rules: extension(self.pool, &said, "buf.validate.field").unwrap_or_default(),
+            rules: options::rules(self.pool, &said, "buf.validate.field")
+                .map_err(|text| error(descriptor, &text))?
+                .unwrap_or_default(),
             message: options.message,
             no_null_characters: options.no_null_characters,
             example: options.example,
@@ -442,57 +467,4 @@ fn local_path(full_name: &str, package: &str) -> Vec<String> {
         .unwrap_or(full_name)
         .trim_start_matches('.');
     local.split('.').map(str::to_owned).collect()
-}
-
-fn scalar(kind: &Kind) -> Option<Scalar> {
-    Some(match kind {
-        Kind::Double => Scalar::Double,
-        Kind::Float => Scalar::Float,
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Scalar::Int32,
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Scalar::Int64,
-        Kind::Uint32 | Kind::Fixed32 => Scalar::UInt32,
-        Kind::Uint64 | Kind::Fixed64 => Scalar::UInt64,
-        Kind::Bool => Scalar::Bool,
-        Kind::String => Scalar::String,
-        Kind::Bytes => Scalar::Bytes,
-        Kind::Message(_) | Kind::Enum(_) => return None,
-    })
-}
-
-/// The type of a value.
-fn field_type(kind: &Kind) -> Type {
-    let own = match kind {
-        Kind::Enum(descriptor) => Type::Enum(descriptor.full_name().to_owned()),
-        Kind::Message(descriptor) => Type::Message(descriptor.full_name().to_owned()),
-        _ => return Type::Scalar(scalar(kind).unwrap_or(Scalar::String)),
-    };
-    match &own {
-        Type::Enum(name) | Type::Message(name) => well_known(name).unwrap_or(own),
-        _ => own,
-    }
-}
-
-/// The type of a well-known name, where it has a JSON form of its own.
-fn well_known(name: &str) -> Option<Type> {
-    Some(match name.strip_prefix("google.protobuf.")? {
-        "Timestamp" => Type::WellKnown(WellKnown::Timestamp),
-        "Duration" => Type::WellKnown(WellKnown::Duration),
-        "FieldMask" => Type::WellKnown(WellKnown::FieldMask),
-        "Struct" => Type::WellKnown(WellKnown::Struct),
-        "Value" => Type::WellKnown(WellKnown::Value),
-        "ListValue" => Type::WellKnown(WellKnown::ListValue),
-        "NullValue" => Type::WellKnown(WellKnown::NullValue),
-        "Empty" => Type::WellKnown(WellKnown::Empty),
-        "Any" => Type::WellKnown(WellKnown::Any),
-        "DoubleValue" => Type::Wrapper(Scalar::Double),
-        "FloatValue" => Type::Wrapper(Scalar::Float),
-        "Int32Value" => Type::Wrapper(Scalar::Int32),
-        "Int64Value" => Type::Wrapper(Scalar::Int64),
-        "UInt32Value" => Type::Wrapper(Scalar::UInt32),
-        "UInt64Value" => Type::Wrapper(Scalar::UInt64),
-        "BoolValue" => Type::Wrapper(Scalar::Bool),
-        "StringValue" => Type::Wrapper(Scalar::String),
-        "BytesValue" => Type::Wrapper(Scalar::Bytes),
-        _ => return None,
-    })
 }

@@ -1,7 +1,7 @@
 //! The options a contract carries, as typed values.
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
 
 /// `google.api.HttpRule`.
 #[derive(Clone, PartialEq, Message)]
@@ -356,6 +356,54 @@ pub fn extension<T: Message + Default>(
         .as_message()?
         .transcode_to()
         .ok()
+}
+
+/// The rules of this name in some options, when they are set. The bundled file has the rules that are compiled; a contract
+/// may bring the whole one along, of which no rule is left out in silence.
+///
+/// # Errors
+/// What is wrong: the name of a rule that is not compiled.
+pub fn rules<T: Message + Default>(
+    pool: &DescriptorPool,
+    options: &DynamicMessage,
+    name: &str,
+) -> Result<Option<T>, String> {
+    let Some(extension) = pool.get_extension_by_name(name) else {
+        return Ok(None);
+    };
+    if !options.has_extension(&extension) {
+        return Ok(None);
+    }
+    let value = options.get_extension(&extension);
+    let Some(said) = value.as_message() else {
+        return Ok(None);
+    };
+    let rules: T = said.transcode_to().map_err(|error| error.to_string())?;
+    let mut kept = DynamicMessage::new(said.descriptor());
+    kept.transcode_from(&rules)
+        .map_err(|error| error.to_string())?;
+    match left_out(said, &kept) {
+        Some(rule) => Err(format!("the rule `{rule}` is not supported")),
+        None => Ok(Some(rules)),
+    }
+}
+
+/// The first thing of a message that a copy does not have.
+fn left_out(said: &DynamicMessage, kept: &DynamicMessage) -> Option<String> {
+    for (field, value) in said.fields() {
+        if !kept.has_field(&field) {
+            return Some(field.name().to_owned());
+        }
+        if let (Value::Message(said), Value::Message(kept)) = (value, &*kept.get_field(&field))
+            && let Some(inner) = left_out(said, kept)
+        {
+            return Some(format!("{}.{inner}", field.name()));
+        }
+    }
+    let mut extensions = said.extensions();
+    extensions
+        .next()
+        .map(|(extension, _)| extension.full_name().to_owned())
 }
 
 /// `debug_redact` of a field. The version of `FieldOptions` that is compiled in does not have it yet.

@@ -375,7 +375,9 @@ fn set(schema: &mut Value, key: &str, value: Option<u64>) {
 }
 
 fn nullable(mut schema: Value) -> Value {
-    if let Some(kind @ Value::String(_)) = schema.get("type").cloned() {
+    if schema["type"] == "null" {
+        schema
+    } else if let Some(kind @ Value::String(_)) = schema.get("type").cloned() {
         schema["type"] = json!([kind, "null"]);
         schema
     } else {

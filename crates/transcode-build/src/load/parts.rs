@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{DescriptorPool, FileDescriptor, Kind, MessageDescriptor};
 
-use super::{BUNDLED, HTTP_BODY_FILE, WELL_KNOWN_PACKAGE, well_known};
+use super::types::well_known;
+use super::{BUNDLED, HTTP_BODY_FILE, WELL_KNOWN_PACKAGE};
 
 /// The files of a contract.
 pub(super) struct Parts {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::errors::Used;
 use super::{content, headers, websocket};
-use crate::ir::{Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
+use crate::ir::{Api, Binding, Body, Field, Message, Method, Service, Shape, Type, WellKnown};
 use crate::schema::{Role, Schemas};
 use crate::template::Segment;
 
@@ -198,6 +198,17 @@ fn parameters(
                 &mut parameters,
             );
         }
+        // What is in the path stands nowhere else, be it a field of a message in the request.
+        let in_path: Vec<_> = binding
+            .template
+            .variables
+            .iter()
+            .map(|variable| json_path(api, input, &variable.field))
+            .collect();
+        parameters.retain(|parameter| {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            parameter["in"] != "query" || !in_path.iter().any(|path| path == name)
+        });
         // The mask of a PATCH is made of the keys of its body.
         let mask = input.field("update_mask").filter(|field| {
             binding.method == "PATCH"
@@ -227,6 +238,21 @@ fn parameters(
         parameters.push(headers::idempotency_key());
     }
     parameters
+}
+
+/// A path of fields by their names in JSON.
+fn json_path(api: &Api, input: &Message, path: &[String]) -> String {
+    let mut names = Vec::new();
+    let mut message = Some(input);
+    for name in path {
+        let field = message.and_then(|message| message.field(name));
+        names.push(field.map_or(name.as_str(), |field| field.json_name.as_str()));
+        message = field.and_then(|field| match &field.ty {
+            Type::Message(name) => api.messages.get(name),
+            _ => None,
+        });
+    }
+    names.join(".")
 }
 
 /// Whether a field, or another one of its oneof, is in the path.

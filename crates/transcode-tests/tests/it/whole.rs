@@ -116,3 +116,29 @@ async fn a_caller_may_say_that_it_wants_json() {
         assert_eq!(found, status, "{alt}");
     }
 }
+
+/// A type stands once in a list of types.
+#[test]
+fn null_is_not_null_or_null() {
+    let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
+    let result = &description["components"]["schemas"]["ResultInput"]["properties"];
+    assert_eq!(result["nothing"]["type"], "null", "{result}");
+}
+
+/// A field of a message inside the request has one place, as any other.
+#[test]
+fn what_is_in_the_path_is_no_parameter_of_the_query() {
+    let description: Value = serde_json::from_str(transcode_tests::OPENAPI_JSON).expect("JSON");
+    let path = "/v1/compliance/shelves/{text}/books/{text2}/flag/{flag}:resource";
+    let parameters = description["paths"][path]["get"]["parameters"].as_array();
+    let names: Vec<_> = (parameters.expect("parameters").iter())
+        .filter(|parameter| parameter["in"] == "query")
+        .filter_map(|parameter| parameter["name"].as_str())
+        .collect();
+    for name in ["sample.text", "sample.nested.text", "sample.flag"] {
+        assert!(!names.contains(&name), "{names:?}");
+    }
+    for name in ["sample.small", "sample.nested.ratio", "ordinal"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+}
