@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
@@ -87,7 +87,8 @@ fn ready(mut answer: Response<Body>) -> Response<Body> {
     }
 }
 
-/// The body of a unary answer: one message, and the trailers that say that all went well.
+/// The body of a unary answer: one message, and the trailers that say that all went well. It does not say how long it is:
+/// gRPC-Web sends the trailers as a part of it.
 enum Ready {
     Message(Bytes),
     Trailers,
@@ -117,13 +118,5 @@ impl http_body::Body for Ready {
 
     fn is_end_stream(&self) -> bool {
         matches!(self, Self::End)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = match self {
-            Self::Message(message) => message.len(),
-            Self::Trailers | Self::End => 0,
-        };
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
     }
 }

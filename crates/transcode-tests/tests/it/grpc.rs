@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Request as HttpRequest};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use prost::Message;
 use tonic::body::Body;
@@ -124,6 +125,8 @@ async fn answered(
         .expect("a request");
     let Ok(answer) = service.call(request).await;
     let (parts, body) = answer.into_parts();
+    // What follows the message in gRPC-Web is a part of the body: its length is not that of the message.
+    assert_eq!(body.size_hint().exact().filter(|length| *length > 0), None);
     let body = body.collect().await.expect("a body");
     let trailers = body.trailers().cloned().unwrap_or_default();
     (parts.headers, body.to_bytes(), trailers)
