@@ -21,11 +21,12 @@ pub fn encode(prefix: &str, uuid: Uuid) -> String {
 
 /// The 26 characters of an id, which are ASCII.
 pub fn digits(uuid: Uuid) -> [u8; LENGTH] {
-    let mut digits = [0; LENGTH];
     // Twelve digits at a time, in what a register holds.
+    const TWELVE: u128 = (1 << 60) - 1;
+    let mut digits = [0; LENGTH];
     let mut bits = uuid.as_u128();
     for twelve in digits.rchunks_mut(12) {
-        let mut low = bits as u64;
+        let mut low = u64::try_from(bits & TWELVE).unwrap_or_default();
         bits >>= 60;
         for digit in twelve.iter_mut().rev() {
             *digit = ALPHABET[(low & 31) as usize];
@@ -59,9 +60,9 @@ pub fn decode(prefix: &str, text: &str) -> Option<Uuid> {
 /// What each byte is worth as a digit.
 const VALUES: [u8; 256] = {
     let mut values = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < ALPHABET.len() {
-        values[ALPHABET[value] as usize] = value as u8;
+    let mut value: u8 = 0;
+    while value < 32 {
+        values[ALPHABET[value as usize] as usize] = value;
         value += 1;
     }
     values

@@ -52,7 +52,6 @@ pub(super) struct Envelopes<Req> {
     number: usize,
     ended: bool,
     read_json: ReadJson<Req>,
-    decode: fn(&Reading, ReadJson<Req>, &[u8], usize) -> Result<Req, Status>,
 }
 
 impl<Req: Inbound> Envelopes<Req> {
@@ -66,15 +65,11 @@ impl<Req: Inbound> Envelopes<Req> {
             number: 0,
             ended: false,
             read_json,
-            decode: |reading, read_json, bytes, number| {
-                let Reading { codec, spec, .. } = *reading;
-                message::decode(codec, read_json, bytes, spec, Some(number))
-            },
         }
     }
 }
 
-impl<Req> Envelopes<Req> {
+impl<Req: Inbound> Envelopes<Req> {
     /// The next so many bytes; none at the end of the body, where it ends between envelopes.
     fn poll_take(
         &mut self,
@@ -129,7 +124,8 @@ impl<Req> Envelopes<Req> {
             .transpose()
             .map_err(message::unreadable)?
             .unwrap_or(bytes);
-        (self.decode)(&self.reading, self.read_json, &unpacked, self.number).map_or_else(
+        let Reading { codec, spec, .. } = self.reading;
+        message::decode(codec, self.read_json, &unpacked, spec, Some(self.number)).map_or_else(
             |status| Poll::Ready(Err(status)),
             |message| Poll::Ready(Ok(Some(message))),
         )
@@ -157,7 +153,7 @@ impl<Req> Envelopes<Req> {
 
 impl<Req> Unpin for Envelopes<Req> {}
 
-impl<Req> Stream for Envelopes<Req> {
+impl<Req: Inbound> Stream for Envelopes<Req> {
     type Item = Result<Req, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
