@@ -48,6 +48,7 @@ pub struct Config {
 #[derive(Debug, Default)]
 struct Choices {
     undeclared: Undeclared,
+    overlaps: Overlaps,
     /// Full names of RPCs.
     grpc_only: BTreeSet<String>,
 }
@@ -63,6 +64,18 @@ pub enum Undeclared {
     NotPublic,
     /// Public.
     Public,
+}
+
+/// What two HTTP rules are that some requests match both, of which neither is the more particular, such as
+/// `/v1/{id}/parts` and `/v1/sku/{sku}`, unless a pattern keeps them apart. The same rule on two RPCs is always an error.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Overlaps {
+    /// An error: the contract doesn't build. Something could not be reached.
+    #[default]
+    Refused,
+    /// The first segment that differs decides: a word before `*`, `*` before `**`. It is so for rules of which one is the
+    /// more particular in any case.
+    FirstSegmentDecides,
 }
 
 /// Begins a configuration.
@@ -98,6 +111,13 @@ impl Config {
     #[must_use]
     pub const fn undeclared(mut self, undeclared: Undeclared) -> Self {
         self.choices.undeclared = undeclared;
+        self
+    }
+
+    /// Says what rules are that share some requests. Contracts of others may have them.
+    #[must_use]
+    pub const fn overlaps(mut self, overlaps: Overlaps) -> Self {
+        self.choices.overlaps = overlaps;
         self
     }
 

@@ -190,7 +190,7 @@ impl Loader<'_> {
                 api.services.push(service);
             }
         }
-        checks::routes(&api, self.pool)?;
+        checks::routes(&api, self.pool, self.choices.overlaps)?;
         Ok(api)
     }
 

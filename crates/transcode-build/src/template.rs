@@ -102,6 +102,46 @@ impl Template {
             variables: parser.variables,
         })
     }
+
+    /// Whether some path matches both templates.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.verb == other.verb && overlap(&self.segments, &other.segments)
+    }
+
+    /// Whether every path that matches the other matches this one too.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.verb == other.verb && cover(&self.segments, &other.segments)
+    }
+}
+
+fn overlap(a: &[Segment], b: &[Segment]) -> bool {
+    match (a, b) {
+        ([], []) => true,
+        ([Segment::Multi, rest @ ..], other) | (other, [Segment::Multi, rest @ ..]) => {
+            (0..=other.len()).any(|taken| overlap(rest, &other[taken..]))
+        }
+        ([Segment::Literal(a), rest_a @ ..], [Segment::Literal(b), rest_b @ ..]) => {
+            a == b && overlap(rest_a, rest_b)
+        }
+        ([_, rest_a @ ..], [_, rest_b @ ..]) => overlap(rest_a, rest_b),
+        _ => false,
+    }
+}
+
+fn cover(a: &[Segment], b: &[Segment]) -> bool {
+    match (a, b) {
+        ([], []) => true,
+        ([Segment::Multi, rest @ ..], other) => {
+            (0..=other.len()).any(|taken| cover(rest, &other[taken..]))
+        }
+        ([Segment::Single, rest_a @ ..], [Segment::Single | Segment::Literal(_), rest_b @ ..]) => {
+            cover(rest_a, rest_b)
+        }
+        ([Segment::Literal(a), rest_a @ ..], [Segment::Literal(b), rest_b @ ..]) => {
+            a == b && cover(rest_a, rest_b)
+        }
+        _ => false,
+    }
 }
 
 /// A word without escapes, as it is compared with requests, which may escape what they like.
@@ -320,6 +360,25 @@ mod tests {
                 Err(column),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn overlap_and_cover() {
+        for (a, b, overlaps, covers) in [
+            ("/a/{x}", "/a/{y}", true, true),
+            ("/a/{x}", "/a/b", true, true),
+            ("/a/b", "/a/{x}", true, false),
+            ("/a/{x}/c", "/a/b/{y}", true, false),
+            ("/a/{x}", "/a/{x}/b", false, false),
+            ("/a/**", "/a/{x}/b", true, true),
+            ("/a/{x}/b", "/a/**", true, false),
+            ("/**/x", "/a/**", true, false),
+            ("/a:v", "/a", false, false),
+            ("/a/*", "/a/**", true, false),
+        ] {
+            assert_eq!(template(a).overlaps(&template(b)), overlaps, "{a} {b}");
+            assert_eq!(template(a).covers(&template(b)), covers, "{a} {b}");
         }
     }
 }

@@ -120,6 +120,10 @@ fn rules_that_can_not_be() {
             "GET /v1/a/{inner.id} matches the same requests as /v1/{name=a/*} of test.v1.Test.Call",
         ),
         (
+            r#"get: "/v1/*/a" additional_bindings { get: "/v1/b/*" }"#,
+            "GET /v1/b/* matches some of the same requests as /v1/*/a of test.v1.Test.Call, and neither is the more particular",
+        ),
+        (
             r#"custom: { kind: "head" path: "/v1/x" }"#,
             "`head` is no HTTP method",
         ),
@@ -129,11 +133,10 @@ fn rules_that_can_not_be() {
 }
 
 #[test]
-fn rules_that_share_only_some_requests_may_stand_beside_each_other() {
+fn a_more_particular_rule_may_stand_beside_a_general_one() {
     let folder = folder(&rpc(
         r#"get: "/v1/{name}" additional_bindings { get: "/v1/special" } additional_bindings { post: "/v1/{name}" }
-           additional_bindings { get: "/v1/{name}:verb" } additional_bindings { get: "/v1/*/a" }
-           additional_bindings { get: "/v1/b/*" } additional_bindings { custom: { kind: "*" path: "/v1/{name}" } }"#,
+           additional_bindings { get: "/v1/{name}:verb" } additional_bindings { custom: { kind: "*" path: "/v1/{name}" } }"#,
     ));
     assert!(
         transcode_build::configure()
@@ -141,6 +144,47 @@ fn rules_that_share_only_some_requests_may_stand_beside_each_other() {
             .api()
             .is_ok()
     );
+}
+
+#[test]
+fn a_pattern_may_keep_two_rules_apart() {
+    let ids = |rules: &str, pattern: &str| {
+        let message = format!(
+            r#"message Ids {{ string id = 1 [(buf.validate.field).string.pattern = "{pattern}"]; string sku = 2; }}"#
+        );
+        let rpc = format!(
+            "  rpc Call(Ids) returns (Req) {{ option (google.api.http) = {{ {rules} }}; option (transcode.v1.method).public = true; }}"
+        );
+        contract(&rpc, &message)
+    };
+    let rules = r#"get: "/v1/{id}/parts" additional_bindings { get: "/v1/sku/{sku}" }"#;
+    let built = folder(&ids(rules, "^id_"));
+    let built = transcode_build::configure().root(built.path()).api();
+    assert!(built.is_ok(), "sku is no id");
+    // The pattern takes the word; or it is not what the router decides by.
+    for (rules, pattern) in [
+        (rules, "^s"),
+        (
+            r#"get: "/v1/{sku}/parts" additional_bindings { get: "/v1/sku/{id}" }"#,
+            "^id_",
+        ),
+    ] {
+        assert!(
+            error(&ids(rules, pattern)).contains("matches some of the same requests"),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
+fn rules_of_others_may_share_some_requests() {
+    let folder = folder(&rpc(
+        r#"get: "/v1/{name}" additional_bindings { get: "/v1/*/a" } additional_bindings { get: "/v1/b/*" }"#,
+    ));
+    let config = || transcode_build::configure().root(folder.path());
+    assert!(config().api().is_err());
+    let overlaps = transcode_build::Overlaps::FirstSegmentDecides;
+    assert!(config().overlaps(overlaps).api().is_ok());
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use prost_reflect::DescriptorPool;
 
 use super::place;
+use crate::Overlaps;
 use crate::error::Error;
-use crate::ir::{Api, Field, Message, Scalar, Shape, Type, qualified};
-use crate::options::{FieldRules, TypeRules};
-use crate::template::Template;
+use crate::ir::{Api, Binding, Field, Message, Method, Scalar, Service, Shape, Type, qualified};
+use crate::options::{FieldRules, IGNORE_ALWAYS, TypeRules};
+use crate::template::{Segment, Template};
 
 /// Rules fit their fields, patterns compile, error enums are complete.
 pub(super) fn messages(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
@@ -162,40 +163,94 @@ fn value_rules(ty: &Type, rules: Option<&FieldRules>) -> Result<(), String> {
     }
 }
 
-/// No two rules take the same requests. Where only some requests match two, the router decides by the first segment that
-/// differs: a word before `*`, `*` before `**`.
-pub(super) fn routes(api: &Api, pool: &DescriptorPool) -> Result<(), Error> {
-    let mut seen = BTreeMap::new();
+/// A rule, with whose it is.
+type Rule<'a> = (&'a Service, &'a Method, &'a Binding);
+
+/// No two rules take the same requests. Where only some requests match two, one is the more particular, or none is a
+/// request that both take; or else `overlaps` has to allow it.
+pub(super) fn routes(api: &Api, pool: &DescriptorPool, overlaps: Overlaps) -> Result<(), Error> {
+    let mut same = BTreeMap::new();
+    let mut seen: Vec<Rule<'_>> = Vec::new();
     for service in &api.services {
         for method in &service.methods {
             for binding in &method.bindings {
+                let rule = (service, method, binding);
                 let Template { segments, verb, .. } = &binding.template;
-                let other = seen.insert(
-                    (&binding.method, segments, verb),
-                    (service, method, binding),
-                );
-                let Some((other_service, other_method, other)) = other else {
+                if let Some(other) = same.insert((&binding.method, segments, verb), rule) {
+                    let message = format!("matches the same requests as {}", named(other));
+                    return Err(refused(pool, rule, &message));
+                }
+                if overlaps == Overlaps::FirstSegmentDecides {
                     continue;
-                };
-                let name = format!("{}.{}", service.full_name(), method.name);
-                let service = pool.get_service_by_name(&service.full_name());
-                let descriptor = service.and_then(|service| {
-                    service.methods().find(|found| found.name() == method.name)
-                });
-                let place = descriptor.map_or_else(unknown, |found| {
-                    place(&found.parent_service().parent_file(), found.path(), &name)
-                });
-                let message = format!(
-                    "{} {} matches the same requests as {} of {}.{}",
-                    binding.method,
-                    binding.template.text,
-                    other.template.text,
-                    other_service.full_name(),
-                    other_method.name
-                );
-                return Err(Error::Contract { place, message });
+                }
+                if let Some(other) = seen.iter().find(|other| clash(api, rule, **other)) {
+                    let message = format!(
+                        "matches some of the same requests as {}, and neither is the more particular",
+                        named(*other)
+                    );
+                    return Err(refused(pool, rule, &message));
+                }
+                seen.push(rule);
             }
         }
     }
     Ok(())
+}
+
+/// Whether a request could be meant for either of two rules.
+fn clash(api: &Api, (_, method, binding): Rule<'_>, (_, other_method, other): Rule<'_>) -> bool {
+    let (a, b) = (&binding.template, &other.template);
+    other.method == binding.method
+        && a.overlaps(b)
+        && a.covers(b) == b.covers(a)
+        && !excludes(api, method, a, b)
+        && !excludes(api, other_method, b, a)
+}
+
+fn named((service, method, binding): Rule<'_>) -> String {
+    let template = &binding.template.text;
+    format!("{template} of {}.{}", service.full_name(), method.name)
+}
+
+fn refused(pool: &DescriptorPool, (service, method, binding): Rule<'_>, why: &str) -> Error {
+    let name = format!("{}.{}", service.full_name(), method.name);
+    let service = pool.get_service_by_name(&service.full_name());
+    let descriptor =
+        service.and_then(|service| service.methods().find(|found| found.name() == method.name));
+    let place = descriptor.map_or_else(unknown, |found| {
+        place(&found.parent_service().parent_file(), found.path(), &name)
+    });
+    let message = format!("{} {} {why}", binding.method, binding.template.text);
+    Error::Contract { place, message }
+}
+
+/// Whether the pattern of a path variable refuses the word that the other template has in its place. It has to be the
+/// first segment that tells them apart: there a router tries the word before the variable, and finds the right rule.
+fn excludes(api: &Api, method: &Method, template: &Template, other: &Template) -> bool {
+    let segments = template.segments.iter().zip(&other.segments);
+    let apart = segments.enumerate().find(|(_, (a, b))| a != b);
+    let Some((at, (Segment::Single, Segment::Literal(word)))) = apart else {
+        return false;
+    };
+    let mut variables = template.variables.iter();
+    variables
+        .find(|variable| variable.start == at && variable.end == at + 1)
+        .and_then(|variable| field(api, &api.messages[&method.input], &variable.field))
+        .filter(|field| field.rules.ignore != Some(IGNORE_ALWAYS))
+        .and_then(|field| match &field.rules.rules {
+            Some(TypeRules::String(rules)) => regex::Regex::new(rules.pattern.as_deref()?).ok(),
+            _ => None,
+        })
+        .is_some_and(|pattern| !pattern.is_match(word))
+}
+
+/// The field a path of names leads to.
+fn field<'a>(api: &'a Api, message: &'a Message, path: &[String]) -> Option<&'a Field> {
+    let (first, rest) = path.split_first()?;
+    let found = message.field(first)?;
+    match (&found.ty, rest) {
+        (_, []) => Some(found),
+        (Type::Message(name), rest) => field(api, api.messages.get(name)?, rest),
+        _ => None,
+    }
 }

@@ -143,6 +143,7 @@ fn make(
         let contract = transcode_build::configure()
             .include(&arguments.folder)
             .undeclared(transcode_build::Undeclared::NotPublic)
+            .overlaps(transcode_build::Overlaps::FirstSegmentDecides)
             .out_dir(out);
         let contract = api.files.iter().fold(contract, |contract, file| {
             contract.file(arguments.folder.join(file))

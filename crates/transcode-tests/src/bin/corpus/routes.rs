@@ -130,7 +130,8 @@ fn request(
         }
         Match::Found(other, _) => Err(format!("goes to {}", other.template)),
         Match::MethodNotAllowed(methods) => Err(format!("405, allowed are {methods:?}")),
-        Match::NotFound => Err("404".to_owned()),
+        // A router knows bindings alone.
+        Match::Rpc(..) | Match::NotFound => Err("404".to_owned()),
     };
     found(&binding.method)?;
     if binding.method == "GET" {
