@@ -164,6 +164,49 @@ async fn a_peer_that_takes_nothing_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped_whatever_it_says() {
+    let (guard, gone) = oneshot::channel::<()>();
+    let guard = std::sync::Mutex::new(Some(guard));
+    let endless = super::watch(move || {
+        let guard = guard.lock().expect("a lock").take();
+        Box::pin(iter(std::iter::repeat_with(move || {
+            let _ = &guard;
+            Ok(event(&"x".repeat(100_000)))
+        })))
+    });
+    let address = serve(brief(100, 300), endless).await;
+    let mut wire = Wire::connect(&address, WATCH).await;
+    let says = async {
+        // Until the connection is closed.
+        while wire.0.write_all(&frame(FIN | PONG, b"")).await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        gone = timeout(PATIENCE, gone) => assert!(gone.expect("dropped").is_err(), "without a word"),
+        () = says => {}
+    }
+}
+
+#[tokio::test]
+async fn pings_of_a_peer_that_takes_no_answers_do_not_pile_up() {
+    let (watch, _seen) = told(None);
+    // It has all the time there is: what keeps the memory is that its pings are not read.
+    let address = serve(brief(60_000, 60_000), watch).await;
+    let mut wire = Wire::connect(&address, ADD).await;
+    let pings = frame(FIN | PING, &[b'x'; 125]).repeat(1000);
+    // The answers are as many bytes again: far more than the system keeps for the two of them.
+    for _ in 0..500 {
+        let sent = timeout(Duration::from_secs(1), wire.0.write_all(&pings)).await;
+        if sent.is_err() {
+            return;
+        }
+    }
+    panic!("all were taken");
+}
+
+#[tokio::test]
 async fn a_handler_does_not_wait_for_the_closing() {
     let (sender, receiver) = mpsc::unbounded_channel();
     let receiver = std::sync::Mutex::new(Some(receiver));

@@ -30,6 +30,8 @@ pub(super) struct Pulse {
     reading: bool,
     /// Since when it is.
     listening: Instant,
+    /// Since when something waits to be taken by it, if anything does.
+    sending: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
 }
 
@@ -44,6 +46,7 @@ impl Pulse {
             awaited: false,
             reading: true,
             listening: now,
+            sending: None,
             alarm: Box::pin(sleep(heartbeat)),
         }
     }
@@ -92,10 +95,12 @@ impl Pulse {
             self.awaited = false;
         }
         if sending {
-            // It must take what it is sent, and can't be asked before it does.
-            let since = connection.taken.max(connection.heard);
-            (since + self.heartbeat + self.timeout, Act::GiveUp)
-        } else if !reading {
+            // It must take what it is sent, whatever it says meanwhile, and can't be asked before it does.
+            let since = connection.taken.max(*self.sending.get_or_insert(now));
+            return (since + self.heartbeat + self.timeout, Act::GiveUp);
+        }
+        self.sending = None;
+        if !reading {
             // Who is gone does not take what it is sent, as the next attempt tells.
             (self.asked.max(connection.heard) + self.heartbeat, Act::Ping)
         } else if self.awaited {

@@ -87,6 +87,9 @@ struct Session {
     ended: bool,
     /// Whether something is on its way to the connection.
     sending: bool,
+    /// Whether the answer to a ping is. Nothing is read before it is there, or who sends pings and takes no answers would
+    /// have them pile up.
+    ponging: bool,
     /// Nothing is read after it.
     broken: Option<Broken>,
 }
@@ -110,6 +113,7 @@ pub(super) async fn run(upgraded: Upgraded, call: Call) {
         number: 0,
         ended: false,
         sending: false,
+        ponging: false,
         broken: None,
     };
     let end = poll_fn(|context| session.poll(context)).await;
@@ -147,8 +151,9 @@ impl Session {
                 return Poll::Ready(End::Failed(broken.status.clone()));
             }
             let reading = self.broken.is_none() && self.call.writer.poll_room(context).is_ready();
+            let sending = self.sending || self.ponging;
             let connection = self.socket.get_ref();
-            let act = self.pulse.poll(context, connection, reading, self.sending);
+            let act = self.pulse.poll(context, connection, reading, sending);
             match act {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Act::GiveUp) => return Poll::Ready(End::Gone),
@@ -192,6 +197,13 @@ impl Session {
         if self.broken.is_some() || self.call.writer.poll_room(context).is_pending() {
             return Poll::Pending;
         }
+        if self.ponging {
+            match Pin::new(&mut self.socket).poll_flush(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => self.ponging = false,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Gone)),
+            }
+        }
         let Poll::Ready(next) = Pin::new(&mut self.socket).poll_next(context) else {
             return Poll::Pending;
         };
@@ -200,8 +212,12 @@ impl Session {
             Some(Ok(Message::Close(_))) => Err(End::Closed),
             Some(Ok(Message::Text(text))) => self.take(Data::Text(text.into())),
             Some(Ok(Message::Binary(bytes))) => self.take(Data::Binary(bytes)),
-            // The socket answers pings by itself.
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
+            // The socket answers it by itself.
+            Some(Ok(Message::Ping(_))) => {
+                self.ponging = true;
+                Ok(())
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
             Some(Err(error)) => self.unreadable(&error),
         })
     }
