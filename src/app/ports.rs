@@ -1,10 +1,13 @@
 //! What the two ports answer with.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::PgPool;
+use tonic::Code;
+use transcode::ReasonTable;
 use transcode::connect;
-use transcode::rest::{Compression, Settings, Transcoder, WebSockets};
+use transcode::rest::{BoxFuture, Compression, Settings, Transcoder, WebSockets};
 
 use super::background::Background;
 use super::limits;
@@ -102,9 +105,9 @@ pub(super) fn ports(
         compression: (config.server.http.compression).then(Compression::default),
         websockets: Some(WebSockets {
             origins: config.server.http.cors.allowed_origins.clone(),
-            // What is logged on the way is that of the request.
             spawn: |call| {
-                tokio::spawn(RequestRecord::carry(call));
+                // What is logged on the way is that of the request.
+                tokio::spawn(RequestRecord::carry(logged(call)));
             },
             ..WebSockets::default()
         }),
@@ -198,4 +201,15 @@ async fn report_health(
             return;
         }
     }
+}
+
+/// Logs the end of a WebSocket: the line of its request is that of the handshake.
+async fn logged(call: BoxFuture<'static, ()>) {
+    let began = Instant::now();
+    call.await;
+    RequestRecord::note(|record| {
+        let outcome = record.outcome.get().copied().unwrap_or(Code::Cancelled);
+        let outcome = ReasonTable::CANONICAL.name(outcome);
+        tracing::info!(outcome, duration = ?began.elapsed(), "a WebSocket ended");
+    });
 }

@@ -66,7 +66,9 @@ impl<E> Exchange<E> {
             // What HTTP refuses comes to no RPC that could say how it ended.
             match response.status() {
                 StatusCode::NOT_FOUND => self.record.ended(Code::Unimplemented),
+                status if status.is_client_error() => self.record.ended(Code::InvalidArgument),
                 status if !status.is_success() => self.record.ended(Code::Unknown),
+                _ if self.method == Method::OPTIONS => self.record.ended(Code::Ok),
                 _ => {}
             }
         }

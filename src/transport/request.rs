@@ -53,18 +53,29 @@ impl Protocol {
         }
     }
 
-    /// The protocol that the content type names, or the path: what comes to an RPC and is not gRPC is Connect.
+    /// The protocol: what comes to an RPC and is not gRPC, by its content type, is Connect; so is what is of a type that
+    /// only Connect has and comes to what might be an RPC.
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         let media = request.headers().get(header::CONTENT_TYPE);
         match media.map(HeaderValue::as_bytes) {
             Some(value) if value.starts_with(b"application/grpc-web") => Self::GrpcWeb,
             Some(value) if value.starts_with(b"application/grpc") => Self::Grpc,
-            Some(value) if value.starts_with(b"application/connect+") => Self::Connect,
-            Some(b"application/proto") => Self::Connect,
+            Some(value) if is_connect(value) && may_be_rpc(request.uri().path()) => Self::Connect,
             _ if RPCS.binary_search(&request.uri().path()).is_ok() => Self::Connect,
             _ => Self::Rest,
         }
     }
+}
+
+/// Whether a media type is Connect's alone.
+fn is_connect(media: &[u8]) -> bool {
+    media.starts_with(b"application/connect+") || media == b"application/proto"
+}
+
+/// Whether a path has the form of an RPC's: `/package.Service/Method`.
+fn may_be_rpc(path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    service.is_some_and(|(service, method)| service.contains('.') && !method.contains('/'))
 }
 
 /// Gives each request its context and its answer the request's id, and tells those who observe about both.
@@ -164,6 +175,60 @@ fn caller(headers: &HeaderMap) -> Option<TraceContext> {
 mod tests {
     use super::*;
     use crate::system::SystemEnvironment;
+
+    #[test]
+    fn protocols() {
+        for (path, media, protocol) in [
+            ("/v1/catalog/products", None, Protocol::Rest),
+            (
+                "/v1/catalog/products",
+                Some("application/json"),
+                Protocol::Rest,
+            ),
+            (
+                "/v1/catalog/products",
+                Some("application/connect+json"),
+                Protocol::Rest,
+            ),
+            (
+                "/v1/catalog/products",
+                Some("application/grpc"),
+                Protocol::Grpc,
+            ),
+            (
+                "/catalog.v1.CatalogService/GetProduct",
+                None,
+                Protocol::Connect,
+            ),
+            (
+                "/catalog.v1.CatalogService/GetProduct",
+                Some("application/json"),
+                Protocol::Connect,
+            ),
+            (
+                "/catalog.v1.CatalogService/GetProduct",
+                Some("application/grpc-web+proto"),
+                Protocol::GrpcWeb,
+            ),
+            (
+                "/catalog.v1.CatalogService/Nothing",
+                Some("application/proto"),
+                Protocol::Connect,
+            ),
+            (
+                "/catalog.v1.CatalogService/Nothing",
+                Some("application/json"),
+                Protocol::Rest,
+            ),
+        ] {
+            let mut request = Request::post(path);
+            if let Some(media) = media {
+                request = request.header(header::CONTENT_TYPE, media);
+            }
+            let request = request.body(()).expect("a request");
+            assert_eq!(Protocol::of(&request), protocol, "{path} {media:?}");
+        }
+    }
 
     #[test]
     fn a_sane_request_id_is_kept_and_any_other_replaced() {

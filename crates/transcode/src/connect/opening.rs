@@ -157,7 +157,7 @@ impl Opening {
 /// The status of a request of another type than those of its RPC.
 fn unsupported(spec: &MethodSpec) -> Status {
     let (types, message) = protocol::accepted(spec);
-    let mut status = Status::unknown(message);
+    let mut status = Status::invalid_argument(message);
     let types = MetadataValue::from_static(types);
     status.metadata_mut().insert(protocol::ACCEPT_POST, types);
     status

@@ -59,7 +59,8 @@ impl Context {
         }
     }
 
-    /// For reading a document whose sender may know more than the contract says: fields that are not known are skipped.
+    /// For reading a document whose sender may know more than the contract says: fields and names of enums that are not known
+    /// are skipped.
     pub fn tolerant() -> Self {
         Self {
             tolerant: true,
@@ -85,6 +86,11 @@ impl Context {
     /// Whether a field that is not known is a violation.
     pub(crate) fn refuses_unknown(&self) -> bool {
         !self.tolerant
+    }
+
+    /// Whether a name of an enum that is not known is skipped. Not in a call: it would lose a value that a caller gives.
+    pub(crate) fn skips_unknown_names(&self) -> bool {
+        self.tolerant && !self.canonical
     }
 
     /// For going on after a document was read.

@@ -78,7 +78,7 @@ impl<'de, T: Scalar> Visitor<'de> for Token<'_, T> {
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
         let read = T::from_str(value);
-        if read.is_err() && T::TOLERANT_OF_TEXT && !self.context.refuses_unknown() {
+        if read.is_err() && T::TOLERANT_OF_TEXT && self.context.skips_unknown_names() {
             return Ok(Decoded::Invalid);
         }
         self.take(read)

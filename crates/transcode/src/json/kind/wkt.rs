@@ -195,6 +195,10 @@ fn parse_mask(text: &str) -> Option<prost_types::FieldMask> {
 }
 
 fn snake_case(path: &str) -> Option<String> {
+    // All fields, as Google's APIs have it.
+    if path == "*" {
+        return Some(path.to_owned());
+    }
     let mut snake = String::with_capacity(path.len() + 4);
     for character in path.chars() {
         match character {
