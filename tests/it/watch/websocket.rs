@@ -176,4 +176,14 @@ async fn a_page_watches_until_the_service_ends() {
     );
     let log = service.log.lock().expect("the log");
     assert!(!log.contains(&URL_SAFE_NO_PAD.encode(&token)) && !log.contains(&*token));
+    // How each came to its end.
+    let ends: Vec<_> = (log
+        .lines()
+        .filter(|line| line.contains("a WebSocket ended")))
+    .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["data"].clone())
+    .collect();
+    let of = |outcome: &str| ends.iter().filter(|end| end["outcome"] == outcome).count();
+    let counts = ["INVALID_ARGUMENT", "CANCELLED", "UNAVAILABLE"].map(of);
+    assert_eq!(counts, [1, 1, 2], "{ends:?}");
+    assert!(ends.iter().all(|end| end["operation"] == "watch_products"));
 }
