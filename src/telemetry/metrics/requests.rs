@@ -249,7 +249,7 @@ impl Source for Requests {
         let called = || inner.rpcs.iter().filter(|rpc| rpc.times.count() > 0);
         let mut family = page.counter(
             "kratos_grpc_requests_total",
-            "Calls by gRPC and gRPC-Web, by their final status",
+            "Calls by gRPC, gRPC-Web and Connect, by their final status",
         );
         for rpc in called() {
             for (name, count) in ReasonTable::CANONICAL.names.iter().zip(&rpc.codes) {
