@@ -37,8 +37,8 @@ use crate::store::outbox::{Batch, Listed};
 const ABSENT_TTL: Duration = Duration::from_mins(1);
 
 /// What a product and a page take, about, beside their texts and together with what is made of them.
-const PRODUCT_BYTES: usize = 1024;
-const SUMMARY_BYTES: usize = 512;
+const PRODUCT_BYTES: usize = 1280;
+const SUMMARY_BYTES: usize = 640;
 
 /// How many ids are known by their SKU.
 const SKUS: usize = 100_000;
@@ -165,7 +165,7 @@ impl<S: ProductStore> CachedProducts<S> {
             count(counts, held.is_some());
             if let Some(held) = held {
                 return Ok(Loaded {
-                    bytes: PRODUCT_BYTES + 2 * held.bytes,
+                    bytes: PRODUCT_BYTES + 3 * held.bytes,
                     value: Some(Shared::new(held.value)),
                     ttl: settings.product_ttl,
                 });
@@ -277,12 +277,12 @@ fn count(counts: &Counts, hit: bool) {
     }
 }
 
-/// What the texts of a product take, with what is made of them: a message and its JSON.
+/// What the texts of a product take, with what is made of them: a message, its JSON and its bytes.
 fn product_bytes(product: &Product) -> usize {
     let description = product.description.as_ref();
     let attributes = product.attributes.as_ref();
-    3 * description.map_or(0, |text| text.as_str().len())
-        + 3 * attributes.map_or(0, Attributes::bytes)
+    4 * description.map_or(0, |text| text.as_str().len())
+        + 4 * attributes.map_or(0, Attributes::bytes)
 }
 
 impl<S: ProductStore> ProductStore for CachedProducts<S> {
