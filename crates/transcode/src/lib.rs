@@ -21,6 +21,7 @@
 //! [`policy::Policy::admit`] → body, path and query into the request message → [`validate`] → handler → answer.
 
 mod body;
+mod clock_text;
 #[cfg(feature = "compression")]
 mod coding;
 #[cfg(not(feature = "compression"))]

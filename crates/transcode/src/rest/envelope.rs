@@ -8,6 +8,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 
 use super::{Problem, RequestContext, Settings};
+use crate::clock_text::{SECONDS, to_seconds};
 use crate::details::{self, Fields};
 use crate::spec::ReasonTable;
 
@@ -123,22 +124,8 @@ fn written(second: u64) -> [u8; 20] {
     let time = i64::try_from(second).ok();
     let time = time.and_then(|second| time::OffsetDateTime::from_unix_timestamp(second).ok());
     let time = time.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let mut text = *b"0000-00-00T00:00:00Z";
-    for (places, number) in [
-        (0..4, time.year().unsigned_abs()),
-        (5..7, u8::from(time.month()).into()),
-        (8..10, time.day().into()),
-        (11..13, time.hour().into()),
-        (14..16, time.minute().into()),
-        (17..19, time.second().into()),
-    ] {
-        let mut rest: u32 = number;
-        for place in text[places].iter_mut().rev() {
-            // A digit fits into a byte.
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-    }
+    let mut text = [b'Z'; 20];
+    text[..SECONDS].copy_from_slice(&to_seconds(time));
     text
 }
 

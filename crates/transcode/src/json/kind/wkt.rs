@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::super::{As, Context};
 use super::scalar::{Scalar, read};
 use super::{Decoded, Expected, Kind, TextKind};
+use crate::clock_text::{to_seconds, write_digits};
 
 /// Makes a kind of a well-known type that is a string in JSON.
 macro_rules! string_kind {
@@ -88,31 +89,12 @@ fn format_timestamp(value: &prost_types::Timestamp) -> Option<String> {
     if !(1..=9999).contains(&time.year()) || !(0..1_000_000_000).contains(&value.nanos) {
         return None;
     }
-    let mut digits = *b"0000-00-00T00:00:00";
-    for (places, number) in [
-        (0..4, time.year().unsigned_abs()),
-        (5..7, u8::from(time.month()).into()),
-        (8..10, time.day().into()),
-        (11..13, time.hour().into()),
-        (14..16, time.minute().into()),
-        (17..19, time.second().into()),
-    ] {
-        write_digits(&mut digits[places], number);
-    }
+    let digits = to_seconds(time);
     let mut text = String::with_capacity("0000-00-00T00:00:00.000000000Z".len());
     text.push_str(&String::from_utf8_lossy(&digits));
     push_fraction(&mut text, value.nanos.unsigned_abs());
     text.push('Z');
     Some(text)
-}
-
-/// Writes the last digits of a number, as many as there is room for. Formatting takes many times as long.
-fn write_digits(text: &mut [u8], mut number: u32) {
-    for place in text.iter_mut().rev() {
-        // A digit fits into a byte.
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
 }
 
 /// Appends nanoseconds with 0, 3, 6 or 9 digits.
